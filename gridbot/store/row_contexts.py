@@ -109,7 +109,7 @@ PLAIN: Final = tuple(name for name in _TYPES if name not in (*SHARED, *UNITS, *_
 def row_types() -> dict[str, str]:
     """Columns of the table of rows, with their types."""
     known = {"context": "INTEGER NOT NULL"} | {name: _TYPES[name] for name in (*PLAIN, *_IDS)}
-    numbers = ("link_generation", "link_ticks", "price", "qty", "leaves_qty", "fee", "taxes", "pnl_difference")
+    numbers = ("link_generation", "price", "qty", "leaves_qty", "fee", "taxes", "pnl_difference")
     known |= {"local_us": "BIGINT NOT NULL", **dict.fromkeys(numbers, "BIGINT"), "closing": "BIGINT[]"}
     return known | {"link_text": "VARCHAR", ODD: "VARCHAR"}
 
@@ -147,7 +147,7 @@ def _values() -> dict[str, str]:
     """Expressions of columns that rows do not have as they are."""
     by_rate = "TRY(CAST(kept.price * kept.qty AS DECIMAL(25, 0)) * known.fee_unit)"
     closed = "CASE WHEN kept.closing IS NULL THEN 0 ELSE coalesce(kept.closing[2], kept.qty) END"
-    link = link_of("coalesce(kept.price, 0) // known.link_step + kept.link_ticks", "kept.link_generation")
+    link = link_of("kept.price // known.link_step", "kept.link_generation")
     amounts = {
         "price": amount("kept.price", "known.price_unit"),
         "qty": amount("kept.qty", "known.qty_unit"),

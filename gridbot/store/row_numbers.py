@@ -5,8 +5,8 @@ many units it is (`0.001` of a lot, `0.1` of a tick), and what a unit is stands 
 tells all of it is tried of each amount as it is stored, against its DECIMAL, and never taken for granted.
 
 **Our own ids** (`gridbot.orders.ids`) are a head that rows of a context share (tags and leg), ticks, a generation, and a
-tail that they share (the epoch). The ticks follow from the price of most fills, so only what they differ by is stored.
-The id is made again of its parts and compared as it is stored. Any other id is stored as it is.
+tail that they share (the epoch). The ticks follow from the price of most fills, so only the generation is stored. The id
+is made again of them and compared as it is stored. Any other id, also of a fill at another price, is stored as it is.
 
 Expressions of SQL alone. Those that readers use (`amount`, `link_of`) have only functions of DuckDB 1.4.
 """

@@ -13,7 +13,7 @@ from typing import Final
 
 from gridbot.store.kept_ids import IDS, ODD, kept_types, key_of, odd_texts, parsed
 from gridbot.store.row_contexts import CONTEXT_TABLE, CONTEXTS, FOUND, LATEST, PLAIN, ROWS, SHARED, UNITS, row_types
-from gridbot.store.row_numbers import AMOUNT, amount, generation_in, layered, link_of, number_steps, ticks_in, units_of
+from gridbot.store.row_numbers import AMOUNT, amount, generation_in, layered, link_of, number_steps, units_of
 from gridbot.store.row_units import ASKED, first_rows, found
 
 __all__ = ["Putting", "putting"]
@@ -85,17 +85,16 @@ def _kept_rows(rows: str, names: Iterable[str]) -> str:
         | {"difference_units": _or_same(units_of("difference_amount", "money_unit_scale"))},
         {"fee_units": f"CASE WHEN NOT is_by_rate THEN {units_of('fee', 'money_unit_scale')} END"}
         | {"difference_kept": _difference_kept()},
-        {"fee_kept": _told("fee"), "is_link": f"coalesce(link_head <> '' AND TRY({_LINK_MADE}) = order_link_id, false)"},
+        {"fee_kept": _told("fee"), "is_link": f"coalesce(link_head <> '' AND {_LINK_MADE} = order_link_id, false)"},
     ]
-    for name, text in (("ticks", ticks_in("order_link_id")), ("generation", generation_in("order_link_id"))):
-        for layer, (step, value) in zip(layers, number_steps(text, name), strict=False):
-            layer[step] = value
+    for layer, (step, value) in zip(layers, number_steps(generation_in("order_link_id"), "generation"), strict=False):
+        layer[step] = value
     stored = _stored()
     return layered(", ".join(stored[name] for name in row_types()), rows, names, layers)
 
 
 _HAS_CLOSING: Final = "realised_pnl_kept IS NOT NULL AND closed_size_kept IS NOT NULL"
-_LINK_MADE: Final = link_of("ticks", "generation")
+_LINK_MADE: Final = link_of("price_kept // link_step", "generation")
 
 
 _SAME: Final = {"closed_size": "qty", "exchange_pnl": "realised_pnl"}
@@ -144,7 +143,6 @@ def _stored() -> dict[str, str]:
         "closing": closing,
         "pnl_difference": "difference_kept",
         "link_generation": "CASE WHEN is_link THEN generation END",
-        "link_ticks": "CASE WHEN is_link THEN ticks - coalesce(price_kept, 0) // link_step END",
         "link_text": "CASE WHEN NOT is_link THEN nullif(order_link_id, '') END",
         ODD: _odd(),
     }

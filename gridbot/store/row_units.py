@@ -71,31 +71,34 @@ def found(rows: str, keys: Sequence[str], *, has_least: bool = False) -> str:
 
 _AMOUNTS_AS_TEXT: Final = ", ".join(f"{ODD} ->> '{name}'" for name in ("leaves_qty", "fee", "realised_pnl"))
 _IS_TEXT: Final = (
-    "(price IS NULL OR qty IS NULL OR link_text IS NOT NULL "
+    "(price IS NULL OR qty IS NULL OR (link_text IS NOT NULL AND link_head = '') "
     f"OR ({ODD} IS NOT NULL AND coalesce({_AMOUNTS_AS_TEXT}) IS NOT NULL))"
 )
-_IS_NEW: Final = f"rowid > (SELECT max(rowid) - {_NEWEST} FROM {ROWS})"
+_NEW_ONES: Final = f"""(
+    SELECT kept.*, kept.rowid AS rowid, link_head
+    FROM {ROWS} AS kept JOIN (FROM {CONTEXTS} WHERE {LATEST.format(contexts=CONTEXTS)}) AS known USING (context)
+    WHERE kept.rowid > (SELECT max(rowid) - {_NEWEST} FROM {ROWS}))"""
 
 POORLY_SAID: Final = f"""
     SELECT list(context) FROM (
-        SELECT context FROM {ROWS} WHERE {_IS_NEW} AND {LATEST.format(contexts=CONTEXTS)}
+        SELECT context FROM {_NEW_ONES}
         GROUP BY context HAVING count(*) FILTER ({_IS_TEXT}) > greatest({_TEXTS}, count(*) // 16))"""
-"""Contexts of which more than a few of the newest rows are texts."""
+"""Contexts of which more than a few of the newest rows are texts that need not be."""
 
 
 def _finer() -> str:
     least = {f"{kind}_least": digits_of(f"known.{kind}_unit") for kind in _KINDS}
-    before = {"instead_of": "known.context", "link_before": "concat(known.link_head, known.link_tail)", **least}
+    before = {"instead_of": "known.context", "head_before": "known.link_head", **least}
     more = "".join(f", {value} AS {name}" for name, value in before.items())
     some = f"""(
-        SELECT *, rowid FROM {ROWS} WHERE {_IS_NEW} AND list_contains($contexts, context) AND {_IS_TEXT}
+        SELECT * EXCLUDE (link_head) FROM {_NEW_ONES} WHERE list_contains($contexts, context) AND {_IS_TEXT}
         ORDER BY rowid DESC LIMIT {_TEXTS_READ})"""
     is_finer = " OR ".join(f"{kind}_places > {kind}_least" for kind in _KINDS)
     return f"""
         INSERT INTO {CONTEXTS}
         SELECT (SELECT max(context) FROM {CONTEXTS}) + row_number() OVER (), {", ".join((*SHARED, *FOUND))}
         FROM ({found(f"({whole_rows(rows=some, more=more)})", (*SHARED, *before), has_least=True)})
-        WHERE {is_finer} OR (link_head <> '' AND link_head || link_tail <> link_before)"""
+        WHERE {is_finer} OR (link_head <> '' AND head_before = '')"""
 
 
 FINER: Final = _finer()
