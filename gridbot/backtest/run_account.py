@@ -323,8 +323,8 @@ class RunAccount:
         return None if wallet is None else wallet.wallet_balance
 
     def forget_settled(self) -> None:
-        """Forget the orders that were settled when this was called last. Call it when nothing of before then can be under
-        way any more: a worker keeps the last 500 of each strategy, 1 kB each, for what comes late."""
+        """Forget the orders that were settled when this was called last, when nothing of before then can be under way
+        any more. A worker keeps the last 500 of each strategy, 1 kB each, for what comes late."""
         for symbol, runner in self.runners.items():
             index = runner.book.index
             index.forget(index.retired - self._settled.get(symbol, 0))

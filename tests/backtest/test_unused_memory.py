@@ -1,7 +1,8 @@
-"""What is not needed between two transactions is given back: code of libraries, and orders that were settled long ago."""
+"""What is not needed any more is given back: code of libraries, and orders that were settled long ago."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -56,5 +57,5 @@ def test_orders_that_were_settled_long_ago_are_forgotten(monkeypatch: pytest.Mon
     monkeypatch.setattr(RunAccount, "forget_settled", watched)
     forgets: Any = Ran(config_of(), [day], minutes=34)
     assert forgets.bodies == remembers.bodies
-    assert kept == [after - before for before, after in zip(settled, settled[1:], strict=False)]
+    assert kept == [after - before for before, after in itertools.pairwise(settled)]
     assert 30 < max(kept) < settled[-1] / 2
