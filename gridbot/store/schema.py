@@ -29,7 +29,7 @@ from gridbot.store.grid_tables import (
 )
 from gridbot.store.kept_ids import ODD, has_texts, kept_steps, kept_types
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
-from gridbot.store.newest_rows import make_newest, move_newest
+from gridbot.store.newest_moves import make_newest, move_newest
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
 from gridbot.store.row_contexts import CONTEXT_DOCS, CONTEXT_TABLE, tables_sql
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote, sql_type, table_columns

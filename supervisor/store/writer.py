@@ -32,7 +32,7 @@ from gridbot.store.grid_keeping import AT_ONCE, keep_some, waiting_executions
 from gridbot.store.grid_patience import FIRST_WAIT_S, Patience
 from gridbot.store.ingest import AccountSource
 from gridbot.store.landing import KnownOrder, landed_size, put
-from gridbot.store.newest_rows import move_newest
+from gridbot.store.newest_moves import move_newest
 from gridbot.store.reading import database_path
 from supervisor.store.database_losses import Losses
 from supervisor.store.landing_pace import LandingPace

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from gridbot.store import newest_rows
+from gridbot.store import newest_moves
 from gridbot.store.commit import commit
 from gridbot.store.grid_keeping import keep_all
-from gridbot.store.newest_rows import LARGE, move_newest, newest_from
+from gridbot.store.newest_moves import move_newest
+from gridbot.store.newest_rows import LARGE, newest_from
 from tests.store.grid_kit import FEW, answer
 from tests.store.test_landing import batch, emptied, numbered, session_bodies, store
 
@@ -45,8 +46,8 @@ def test_the_newest_rows_begin_near_the_end_again(
     con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a table has grown, and where rows were deleted."""
-    monkeypatch.setattr(newest_rows, "NEWEST", 2)
-    monkeypatch.setattr(newest_rows, "MOST", 3)
+    monkeypatch.setattr(newest_moves, "NEWEST", 2)
+    monkeypatch.setattr(newest_moves, "MOST", 3)
     counts = [con.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0] for table in LARGE]
     assert min(counts) > 3
     for before in (0, 100):
