@@ -1,12 +1,12 @@
-"""Amounts and our own order ids as whole numbers, as executions are stored: a fraction of the bits, and less to compress.
+"""Amounts and our own order ids as whole numbers, as executions are stored: a fraction of the bits.
 
-**Amounts.** Twelve decimals of which most are zeros are bits that no compression knows of. So an amount is stored as how
-many units it is (`0.001` of a lot, `0.1` of a tick), and what a unit is stands in the context of the row. Whether that
-tells all of it is tried of each amount as it is stored, against its DECIMAL, and never taken for granted.
+**Amounts.** Twelve decimals of which most are zeros are bits that no compression knows of. So an amount is stored as
+how many units it is, such as 0.1 of a tick, and what a unit is stands in the context of the row. Whether that tells
+all of it is tried of each amount as it is stored, against its DECIMAL, and never taken for granted.
 
-**Our own ids** (`gridbot.orders.ids`) are a head that rows of a context share (tags and leg), ticks, a generation, and a
-tail that they share (the epoch). The ticks follow from the price of most fills, so only the generation is stored. The id
-is made again of them and compared as it is stored. Any other id, also of a fill at another price, is stored as it is.
+**Our own ids** (`gridbot.orders.ids`) are a head that rows of a context share (tags and leg), ticks, a generation, and
+a tail that they share (the epoch). The ticks of most fills follow from the price, so only the generation is stored.
+The id is made again of these and compared as it is stored. Any other id is stored as it is.
 
 Expressions of SQL alone. Those that readers use (`amount`, `link_of`) have only functions of DuckDB 1.4.
 """
@@ -34,8 +34,7 @@ __all__ = [
 
 AMOUNT: Final = "DECIMAL(38, 12)"
 UNIT: Final = "DECIMAL(19, 12)"
-"""What one of a column's whole numbers is worth, a power of ten, at most 1. A BIGINT times it always fits, and is of the
-type `AMOUNT`."""
+"""What one of a column's whole numbers is worth, a power of ten, at most 1. A BIGINT times it is of type `AMOUNT`."""
 
 _HEAD: Final = 14
 """Characters of both tags, a dash and the leg."""
@@ -50,7 +49,7 @@ def amount(number: str, unit: str) -> str:
 
 
 def units_of(value: str, scale: str) -> str:
-    """Expression of how many units an amount is, text or DECIMAL: a guess, to be compared. `scale`: units in 1, a DOUBLE."""
+    """Expression of how many units an amount, text or DECIMAL, seems to be. `scale`: how many are 1, a DOUBLE."""
     return f"TRY_CAST(CAST({value} AS DOUBLE) * {scale} AS BIGINT)"
 
 
@@ -73,7 +72,9 @@ def layered(listed: str, query: str, columns: Iterable[str], layers: Sequence[Ma
     for layer in layers:
         wanted = later.pop()
         before = [name for name in known if name in wanted]
-        query = f"SELECT {', '.join((*before, *(f'{value} AS {name}' for name, value in layer.items())))} FROM ({query})"
+        query = (
+            f"SELECT {', '.join((*before, *(f'{value} AS {name}' for name, value in layer.items())))} FROM ({query})"
+        )
         known = [*before, *layer]
     return f"SELECT {listed} FROM ({query})"
 

@@ -77,7 +77,11 @@ def _kept_rows(rows: str, names: Iterable[str]) -> str:
     by_rate = "TRY(CAST(price_kept * qty_kept AS DECIMAL(25, 0)) * fee_unit)"
     layers = [
         {f"{name}_amount": _read(name, f"CAST({name} AS {AMOUNT})") for name in (*UNITS, "exchange_pnl")}
-        | {f"{name}_units": _read(name, units_of(name, f"{unit}_scale")) for name, unit in UNITS.items() if name != "fee"},
+        | {
+            f"{name}_units": _read(name, units_of(name, f"{unit}_scale"))
+            for name, unit in UNITS.items()
+            if name != "fee"
+        },
         {f"{name}_kept": _told(name) for name in UNITS if name not in ("fee", "closed_size")}
         | {"closed_size_kept": f"CASE WHEN closed_size = qty THEN {_told('qty')} ELSE {_told('closed_size')} END"}
         | {"difference_amount": "TRY(exchange_pnl_amount - realised_pnl_amount)"},
@@ -153,7 +157,7 @@ def _odd() -> str:
     no_number = ("price", "qty", "leaves_qty", "taxes")
     lost = {name: f"{name}_kept IS NULL AND {name}_amount IS NOT NULL" for name in no_number}
     lost |= {"fee": "fee_kept IS NULL AND NOT is_by_rate"}
-    lost |= {name: f"NOT ({_HAS_CLOSING})" for name in ("realised_pnl", "closed_size")}
+    lost |= dict.fromkeys(("realised_pnl", "closed_size"), f"NOT ({_HAS_CLOSING})")
     lost |= {"exchange_pnl": "difference_kept IS NULL AND exchange_pnl IS NOT NULL"}
     pairs = odd_texts(_IDS) + ", 'other_fees', CAST(other_fees AS VARCHAR)"
     for name, when in lost.items():

@@ -22,7 +22,15 @@ from gridbot.store.file_errors import first_line, is_damage
 from gridbot.store.grid_marks import mark_all
 from gridbot.store.kept_ids import kept_from, kept_types
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
-from gridbot.store.row_contexts import CONTEXT_TABLE, CONTEXTS, CONTEXTS_AGAIN, FOUND, ROWS, rows_of_version_9, whole_rows
+from gridbot.store.row_contexts import (
+    CONTEXT_TABLE,
+    CONTEXTS,
+    CONTEXTS_AGAIN,
+    FOUND,
+    ROWS,
+    rows_of_version_9,
+    whole_rows,
+)
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, known_name
 from supervisor.store.row_ranges import Rows, read_in_pieces, row_ranges
 
