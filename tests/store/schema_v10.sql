@@ -119,7 +119,6 @@ CREATE TABLE execution_rows_stored(
     order_id UUID NOT NULL,
     local_us BIGINT NOT NULL,
     link_generation BIGINT,
-    link_ticks BIGINT,
     price BIGINT,
     qty BIGINT,
     leaves_qty BIGINT,

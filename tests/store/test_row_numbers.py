@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -40,7 +41,7 @@ off_by = st.sampled_from([None, D(0), D("1e-12"), D("-1e-12")])
 """How far a fee is from what the rate says; None: it is any other."""
 
 
-def records_of(rows: list[tuple[dict[str, Any], D | None]]) -> list[Any]:
+def records_of(rows: Sequence[tuple[dict[str, Any], D | None]]) -> list[Any]:
     """The first has the rate of the context."""
     found = [execution(1, **UUIDS, price=D("104233.1"), qty=D("0.01"), fee=D("104233.1") * D("0.01") * RATE)]
     for number, (row, off) in enumerate(rows, 2):
@@ -65,7 +66,8 @@ def test_amounts_come_back_as_they_were(monkeypatch: Any) -> None:
         con.execute("TRUNCATE temp.other")
         append(con, "executions", bodies, "other")
         wanted = con.execute(f"{rows_query('executions', 'temp.other')} ORDER BY seq").fetchall()
-        for fill, made in ((append, bodies), (load, bodies), (load_parts, parts)):
+        ways: list[tuple[Any, Any]] = [(append, bodies), (load, bodies), (load_parts, parts)]
+        for fill, made in ways:
             con.execute(f"TRUNCATE {ROWS}")
             fill(con, "executions", made)
             assert con.execute("SELECT * FROM executions ORDER BY seq").fetchall() == wanted
@@ -75,7 +77,9 @@ def test_amounts_come_back_as_they_were(monkeypatch: Any) -> None:
 
 
 def test_what_a_grid_does_needs_no_text_and_no_fee() -> None:
-    rows = [(dict.fromkeys(NAMES, D("0.012")) | {"price": D("104233.1") + D(n) / 10}, D(0)) for n in range(5)]
+    rows: list[tuple[dict[str, Any], D | None]] = [
+        (dict.fromkeys(NAMES, D("0.012")) | {"price": D("104233.1") + D(n) / 10}, D(0)) for n in range(5)
+    ]
     with duckdb.connect() as con:
         ensure_schema(con)
         records = records_of(rows)
