@@ -25,7 +25,7 @@ from typing import Any, Final
 from gridbot.process_guard import adopt_orphans, memory_is_closed
 from supervisor.children.bootstrap import Boot
 from supervisor.children.exit_text import exit_text
-from supervisor.children.fork_server import COMMAND, MOST_AT_ONCE, send_descriptors
+from supervisor.children.fork_server import COMMAND, MOST_AT_ONCE, REHEARSAL, send_descriptors
 from supervisor.children.parcel import pack
 
 __all__ = ["ForkServer", "Launch", "Launcher"]
@@ -254,6 +254,8 @@ class Launcher:
             self._server.process.send_signal(signal.SIGKILL)
 
     def _lost(self) -> None:
+        if not self._has_forked:  # whatever it was, the next one does without what it can do without
+            self._preload = [wanted for wanted in self._preload if wanted != REHEARSAL]
         code = self._end_of_server()
         killed_for, self._killed_for = self._killed_for, ""
         if code is None or self._closed:
