@@ -115,7 +115,14 @@ async def _move_prices(server: PaperServer) -> None:
 
 def _config(directory: Path) -> GridbotConfig:
     strategies = [
-        {"strat_id": symbol, "account": ACCOUNT, "symbol": symbol, "grid_count": 8, "grid_step": 0.1, "amount": "x0.011"}
+        {
+            "strat_id": symbol,
+            "account": ACCOUNT,
+            "symbol": symbol,
+            "grid_count": 8,
+            "grid_step": 0.1,
+            "amount": "x0.011",
+        }
         for symbol in PRICES
     ]
     document = {
@@ -167,8 +174,10 @@ def _forgetful() -> Iterator[None]:
 
 
 def _bounded_caches() -> list[functools._lru_cache_wrapper[Any]]:
+    """Of our functions."""
     found = [each for each in gc.get_objects() if type(each) is functools._lru_cache_wrapper]
-    return [each for each in found if str(getattr(each, "__module__", "")).startswith("gridbot.") and each.cache_parameters()["maxsize"]]
+    ours = [each for each in found if str(getattr(each, "__module__", "")).startswith("gridbot.")]
+    return [each for each in ours if each.cache_parameters()["maxsize"]]
 
 
 def _wait_for_threads() -> None:

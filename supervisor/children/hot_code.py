@@ -61,9 +61,11 @@ def gather() -> int:
 
 def _place_of_code() -> int:
     """Where in a function its code stands; 0 where that is not known."""
-    if not is_known() or _word(id(_all_code.__code__.co_consts) + _ITEMS) != id(_all_code.__code__.co_consts[0]):
+    constants = _all_code.__code__.co_consts
+    if not is_known() or _word(id(constants) + _ITEMS) != id(constants[0]):
         return 0
-    found = [each for each in range(_SIZE, FunctionType.__basicsize__, 8) if _word(id(gather) + each) == id(gather.__code__)]
+    places = range(_SIZE, FunctionType.__basicsize__, 8)
+    found = [each for each in places if _word(id(gather) + each) == id(gather.__code__)]
     return found[0] if len(found) == 1 else 0
 
 
