@@ -38,7 +38,7 @@ def state():
     root = logging.getLogger()
     return {
         "threads": len(os.listdir("/proc/self/task")),
-        "descriptors": [(each.name, os.readlink(each)) for each in os.scandir("/proc/self/fd") if Path(each).is_symlink()],
+        "descriptors": [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()],
         "signals": [str(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
         "wakes": signal.set_wakeup_fd(-1),
         "loop": asyncio._get_running_loop() is not None,
