@@ -202,8 +202,8 @@ class Launcher:
         now = time.monotonic()
         given_up_s, frozen_s = (GIVEN_UP_S, FROZEN_S) if self._has_forked else (IMPORTING_S, IMPORTING_S)
         # From its last fork on: while it imported, all waited for that, and they are forked one after the other.
-        asked = [(max(launch.asked_at, self._forked_s), launch) for launch in self._asked if launch.asked_at is not None]
-        waited = [(now - since_s, launch) for since_s, launch in asked]
+        asked = [(launch.asked_at, launch) for launch in self._asked if launch.asked_at is not None]
+        waited = [(now - max(asked_s, self._forked_s), launch) for asked_s, launch in asked]
         if any(launch.given_up for waited_s, launch in waited if waited_s > given_up_s):
             self._kill(f"it did not fork within {given_up_s:g} s a child that was given up")
         elif any(waited_s > frozen_s for waited_s, _ in waited):
