@@ -69,7 +69,7 @@ class WriterSpec:
     flush_interval: float = 0.85
     max_rows: int = 122_880
     max_bytes: int = 96 * 1024 * 1024
-    compact_s: float = 60.0
+    compact_s: float = 120.0
     compact_journal_s: float = QUIET_S
     keep_days: Mapping[str, float] = field(default_factory=dict)
     logging: Any = None
