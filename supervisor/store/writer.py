@@ -53,7 +53,7 @@ TOLD_S: Final = 5.0
 class WriterSpec:
     """What the supervisor gives the writer. `flush_interval` in seconds.
 
-    `max_rows` and `max_bytes` bound one transaction, and so the memory it takes. What is read at last may go 14,000 rows
+    `max_rows` and `max_bytes` bound one transaction, and so the memory it takes. What is read last may go 14,000 rows
     beyond `max_rows`, and all of them fit one row group of DuckDB: each transaction begins another, and neighbours are
     written anew where that makes fewer of them, which of such large ones it does not.
 
