@@ -21,12 +21,12 @@ from gridbot.records.block_reader import Part
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import LOAD_FROM, append, load, load_parts
-from gridbot.store.context_rows import keep_contexts_again
+from gridbot.store.context_rows import keep_contexts_again, make_finer
 from gridbot.store.file_errors import first_line
 from gridbot.store.grid_marks import mark_corrections, mark_executions
 from gridbot.store.grid_retention import forget_gone
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
-from gridbot.store.row_contexts import CONTEXT_TABLE, rows_table
+from gridbot.store.row_contexts import CONTEXT_TABLE, local_time, rows_table
 from gridbot.store.schema import create_table_sql
 from gridbot.store.sql_columns import OFFSETS, as_stored
 
@@ -131,6 +131,7 @@ def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up:
     now = datetime.now(UTC).replace(tzinfo=None)
     if CONTEXT_TABLE in rows.tables or CONTEXT_TABLE in rows.parts:
         keep_contexts_again(con)
+        make_finer(con)
     for table in dict.fromkeys((*rows.tables, *rows.parts)):
         bodies, parts = rows.tables.get(table, []), rows.parts.get(table, [])
         if bodies or parts:
@@ -159,9 +160,10 @@ def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float, at_onc
     if table not in RECORD_TYPES:
         raise ValueError(f"expected one of {', '.join(RECORD_TYPES)}, got {table!r}")
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
-    is_old = f"local_ts < TIMESTAMP '{before.isoformat(' ')}'"
+    is_before = f"< TIMESTAMP '{before.isoformat(' ')}'"
+    is_old, is_old_row = f"local_ts {is_before}", f"{local_time(table)} {is_before}"
     con.begin()
-    some = f"SELECT max(rowid) FROM (SELECT rowid FROM {rows_table(table)} WHERE {is_old} LIMIT {at_once})"
+    some = f"SELECT max(rowid) FROM (SELECT rowid FROM {rows_table(table)} WHERE {is_old_row} LIMIT {at_once})"
     [(last,)] = con.execute(some).fetchall()
     if last is None:
         con.rollback()
@@ -173,7 +175,7 @@ def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float, at_onc
             con.execute(statement)
     if table == "executions":
         forget_gone(con, gone, f"(SELECT * FROM {as_stored(table)} WHERE NOT ({is_gone}))")
-    row = con.execute(f"DELETE FROM {rows_table(table)} WHERE {is_gone}").fetchone()
+    row = con.execute(f"DELETE FROM {rows_table(table)} WHERE {is_old_row} AND rowid <= {last}").fetchone()
     con.commit()
     return int(row[0]) if row else 0
 

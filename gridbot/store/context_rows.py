@@ -11,10 +11,12 @@ import duckdb
 
 from gridbot.records.codec import CodecError
 from gridbot.store.kept_ids import text_of
-from gridbot.store.row_contexts import CONTEXTS, CONTEXTS_AGAIN, Putting, putting, user_types
+from gridbot.store.row_contexts import CONTEXTS, CONTEXTS_AGAIN, user_types
+from gridbot.store.row_putting import Putting, putting
+from gridbot.store.row_units import FINER, POORLY_SAID
 from gridbot.store.sql_columns import quote
 
-__all__ = ["keep_contexts_again", "put_rows", "take_over_rows"]
+__all__ = ["keep_contexts_again", "make_finer", "put_rows", "take_over_rows"]
 
 _VALUE: Final = re.compile(r"\$([a-z_]+)")
 
@@ -61,6 +63,13 @@ def keep_contexts_again(con: duckdb.DuckDBPyConnection) -> None:
     """Write once more the contexts that earlier transactions have made."""
     highest = f"(SELECT coalesce(max(context), 0) FROM {CONTEXTS_AGAIN})"
     con.execute(f"INSERT INTO {CONTEXTS_AGAIN} FROM {CONTEXTS} WHERE context > {highest}")
+
+
+def make_finer(con: duckdb.DuckDBPyConnection) -> None:
+    """Make contexts that suit the next rows, where more than a few of the newest had to be stored as texts."""
+    [(contexts,)] = con.execute(POORLY_SAID).fetchall()
+    if contexts:
+        con.execute(FINER, {"contexts": contexts})
 
 
 def take_over_rows(con: duckdb.DuckDBPyConnection, types: Mapping[str, str], source: str, into: str = "") -> int:

@@ -31,7 +31,16 @@ from gridbot.store.kept_ids import ODD, has_texts, kept_steps, kept_types
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.newest_moves import make_newest, move_newest
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
-from gridbot.store.row_contexts import CONTEXT_DOCS, CONTEXT_TABLE, tables_sql
+from gridbot.store.row_contexts import (
+    CONTEXT_DOCS,
+    CONTEXT_TABLE,
+    CONTEXTS,
+    CONTEXTS_AGAIN,
+    FOUND,
+    ROWS,
+    rows_of_version_9,
+    tables_sql,
+)
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote, sql_type, table_columns
 from gridbot.store.stored_views import PLAIN_VIEWS, STORED_VIEWS
 from gridbot.store.view_type import View
@@ -262,18 +271,35 @@ def _create_record_table(con: duckdb.DuckDBPyConnection, table: str, name: str, 
 
 
 def _create_executions(con: duckdb.DuckDBPyConnection, doc: str) -> None:
-    """Make the tables of executions, and put into them the rows of a file that had one table up to version 8."""
+    """Make the tables of executions, and put into them the rows of a file that had one table up to version 8, or other
+    ones up to version 9."""
     name, before = as_stored(CONTEXT_TABLE), as_stored(f"{CONTEXT_TABLE}_before")
-    is_older = name in _tables_here(con)
-    if is_older:
-        con.execute(f"ALTER TABLE {name} RENAME TO {before}")
+    older = _tables_before(con, name, before)
     con.execute(tables_sql())
     con.execute(f"COMMENT ON VIEW {name} IS {quote(doc)}")
     for table, told in CONTEXT_DOCS.items():
         con.execute(f"COMMENT ON TABLE {table} IS {quote(told)}")
-    if is_older:
-        take_over_rows(con, _columns(con, before), before)
-        con.execute(f"DROP TABLE {before}")
+    if older:
+        rows = f"({rows_of_version_9(*older)})" if len(older) > 1 else before
+        types = dict(con.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM {rows})").fetchall())
+        take_over_rows(con, types, rows)
+        for table in older:
+            con.execute(f"DROP TABLE {table}")
+
+
+def _tables_before(con: duckdb.DuckDBPyConnection, name: str, before: str) -> list[str]:
+    """Put aside the tables of executions of an earlier version: up to 8 one, of 9 rows and contexts."""
+    if name in _tables_here(con):
+        con.execute(f"ALTER TABLE {name} RENAME TO {before}")
+        return [before]
+    known = f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{CONTEXTS}' AND "
+    columns = {column for (column,) in con.execute(f"{known} database_name = current_database()").fetchall()}
+    if not columns or not columns.isdisjoint(FOUND):
+        return []
+    con.execute(f"DROP VIEW IF EXISTS {name}")
+    con.execute(f"ALTER TABLE {ROWS} RENAME TO {before}; ALTER TABLE {CONTEXTS} RENAME TO {CONTEXTS}_before")
+    con.execute(f"DROP TABLE {CONTEXTS_AGAIN}")
+    return [before, f"{CONTEXTS}_before"]
 
 
 def _create_rollup(con: duckdb.DuckDBPyConnection, rollup: Rollup, *, is_new: bool) -> None:

@@ -129,7 +129,9 @@ def test_what_is_matched_follows_rows_that_go_and_rows_that_are_added_up_later(
     pairs = "SELECT open_price, close_price, qty FROM grid_trades ORDER BY closed_at, open_price DESC"
     expected = [(101, 102, 1), (101, 103, 1), (104, 105, 1), (100, 105, 1), (106, 107, 1)]
     assert con.execute(pairs).fetchall() == expected
-    con.execute("UPDATE execution_rows_stored SET local_ts = now()::TIMESTAMP WHERE seq > 2")
+    con.execute(
+        "UPDATE execution_rows_stored SET local_us = epoch_us(now()::TIMESTAMP) - epoch_us(exchange_ts) WHERE seq > 2"
+    )
     for gone in (1, 1, 0):
         assert delete_older(con, "executions", 30.0, at_once=1) == gone
         assert_kept_is_raw(con)

@@ -1,0 +1,85 @@
+"""Amounts of executions as numbers: each comes back as it was, whatever it is."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from gridbot.core.exact import WIDE
+from gridbot.records import codec
+from gridbot.records.block_reader import read_block
+from gridbot.records.record_block import block_of
+from gridbot.store import bulk
+from gridbot.store.bulk import append, load, load_parts
+from gridbot.store.kept_ids import rows_query
+from gridbot.store.row_contexts import ROWS
+from gridbot.store.schema import create_table_sql, ensure_schema
+from tests.examples import examples
+from tests.store.kit import execution
+
+D = Decimal
+UUIDS = {"exec_id": "0b0e2f50-7f5b-4e0d-9c9c-6d1f6f0d7d1f", "order_id": "9d2f6f0c-7f3e-4b44-8a1c-00000000e001"}
+RATE = D("0.0002")
+NAMES = ("price", "qty", "leaves_qty", "closed_size", "fee", "realised_pnl")
+AT_ENDS = [
+    D(f"{whole}.{part}") for whole in (0, 2047, 2048, 2_097_151, 2_097_152, 2**31) for part in (0, 1, "000000000001")
+]
+amounts = st.one_of(
+    st.sampled_from([*AT_ENDS, *map(D, ("-0", "0E-12", "104233.10", "1E-7", "9" * 26 + ".5", "0.1234567890125"))]),
+    st.decimals(-(10**7), 10**7, allow_nan=False, places=12),
+    st.builds(lambda digits, places: D(digits).scaleb(-places), st.integers(-(10**18), 10**18), st.integers(0, 14)),
+)
+fields = st.fixed_dictionaries(
+    dict.fromkeys(NAMES, amounts) | {"taxes": st.none() | amounts, "exchange_pnl": st.none() | amounts}
+)
+off_by = st.sampled_from([None, D(0), D("1e-12"), D("-1e-12")])
+"""How far a fee is from what the rate says; None: it is any other."""
+
+
+def records_of(rows: list[tuple[dict[str, Any], D | None]]) -> list[Any]:
+    """The first has the rate of the context."""
+    found = [execution(1, **UUIDS, price=D("104233.1"), qty=D("0.01"), fee=D("104233.1") * D("0.01") * RATE)]
+    for number, (row, off) in enumerate(rows, 2):
+        fee = row["fee"] if off is None else WIDE.multiply(WIDE.multiply(row["price"], row["qty"]), RATE) + off
+        found.append(execution(number, **UUIDS, **row | {"fee": fee if abs(fee) < 10**25 else row["fee"]}))
+    return found
+
+
+def test_amounts_come_back_as_they_were(monkeypatch: Any) -> None:
+    """As a table with a column for each value has them, whichever way they came."""
+    monkeypatch.setattr(bulk, "LINES_FROM", 1)
+    con = duckdb.connect(config={"threads": "1"})
+    ensure_schema(con)
+    con.execute(create_table_sql("executions", "other", temporary=True))
+
+    @settings(max_examples=examples(24), deadline=None, phases=[Phase.generate])
+    @given(rows=st.lists(st.tuples(fields, off_by), min_size=1, max_size=8))
+    def same(rows: list[tuple[dict[str, Any], D | None]]) -> None:
+        records = records_of(rows)
+        bodies = [codec.body_of("a", "r", number, number, record) for number, record in enumerate(records, 1)]
+        parts = read_block(block_of("a", "r", 1, list(range(1, len(records) + 1)), records)).parts
+        con.execute("TRUNCATE temp.other")
+        append(con, "executions", bodies, "other")
+        wanted = con.execute(f"{rows_query('executions', 'temp.other')} ORDER BY seq").fetchall()
+        for fill, made in ((append, bodies), (load, bodies), (load_parts, parts)):
+            con.execute(f"TRUNCATE {ROWS}")
+            fill(con, "executions", made)
+            assert con.execute("SELECT * FROM executions ORDER BY seq").fetchall() == wanted
+
+    same()
+    con.close()
+
+
+def test_what_a_grid_does_needs_no_text_and_no_fee() -> None:
+    rows = [(dict.fromkeys(NAMES, D("0.012")) | {"price": D("104233.1") + D(n) / 10}, D(0)) for n in range(5)]
+    with duckdb.connect() as con:
+        ensure_schema(con)
+        records = records_of(rows)
+        append(con, "executions", [codec.body_of("a", "r", n, n, record) for n, record in enumerate(records, 1)])
+        found = con.execute(f"SELECT count(*), count(price), count(fee) FROM {ROWS} WHERE odd_ids IS NULL").fetchall()
+        fees = con.execute("SELECT fee FROM executions ORDER BY seq").fetchall()
+    assert (found, fees) == ([(6, 6, 0)], [(record.fee,) for record in records])
