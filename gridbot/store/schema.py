@@ -209,6 +209,9 @@ def _create_pairs(con: duckdb.DuckDBPyConnection, known: set[str]) -> None:
         for name in (*OF_VERSION_7, PAIRS, LEVELS):
             con.execute(f"DROP TABLE {name}")
         known = known - {PAIRS}
+    elif PAIRS in known and "profit" in _columns(con, PAIRS):  # as up to version 9, before fees
+        con.execute(f"ALTER TABLE {PAIRS} ALTER COLUMN profit TYPE DECIMAL(38, 12) USING profit - fees")
+        con.execute(f"ALTER TABLE {PAIRS} RENAME COLUMN profit TO net_profit")
     for name, columns in GRID_TABLES.items():
         con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
         con.execute(f"COMMENT ON TABLE {name} IS {quote(GRID_DOCS[name])}")
@@ -237,6 +240,11 @@ def _tables_here(con: duckdb.DuckDBPyConnection) -> set[str]:
     return {row[0] for row in con.execute(_TABLES_HERE).fetchall()}
 
 
+def _columns(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """Types of the columns of a table, by name."""
+    return dict(con.execute(f"SELECT name, type FROM pragma_table_info('{table}')").fetchall())
+
+
 def _rename_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Up to version 4 rows were in the tables that are views since: they stay as they are, under another name."""
     names = (OFFSETS, *RECORD_TYPES, *(rollup.name for rollup in (*ROLLUPS, REMOVED_SUMS)))
@@ -247,7 +255,7 @@ def _rename_tables(con: duckdb.DuckDBPyConnection) -> None:
 def _create_record_table(con: duckdb.DuckDBPyConnection, table: str, name: str, doc: str) -> None:
     """Make the table `name` with the columns of a record table, or bring its own up to date."""
     con.execute(create_table_sql(table, name))
-    existing = dict(con.execute(f"SELECT name, type FROM pragma_table_info('{name}')").fetchall())
+    existing = _columns(con, name)
     if has_texts(table, existing):
         for statement in kept_steps(table, name):
             con.execute(statement)

@@ -168,7 +168,7 @@ def test_a_difference_between_kept_and_raw_is_found_and_told(con: duckdb.DuckDBP
     put(con, batch(numbered([("alice", trade(1, 1, "1")), ("alice", trade(2, 2, "-1", price=103))])), lands=False)
     keep_all(con)
     assert differing(con) == []
-    con.execute(f"UPDATE {PAIRS} SET profit = 4")
+    con.execute(f"UPDATE {PAIRS} SET net_profit = 4 - fees")
     [found] = differing(con)
     assert str(found) == (
         "grid_trades of alice/a BTC long: expected 1 pairs with a profit of 3.000000000000 by the executions, "

@@ -20,6 +20,7 @@ import duckdb
 import pytest
 
 from gridbot.store.database import Database
+from gridbot.store.grid_tables import PAIRS
 from gridbot.store.kept_ids import IDS, kept_from, rows_query
 from gridbot.store.migrations import MIGRATIONS, SCHEMA_VERSION, Migration, NoRoomForCopy
 from gridbot.store.reading import connect, database_path
@@ -44,6 +45,10 @@ def tables_now() -> str:
         ensure_schema(con)
         found = con.execute("SELECT sql FROM duckdb_tables() ORDER BY table_name").fetchall()
     return "".join(sql.replace(", ", ",\n    ").replace("(", "(\n    ", 1) + "\n" for (sql,) in found)
+
+
+PROFIT_BEFORE_FEES = (8, 9)
+"""Versions that kept matched pairs as they are, but for that."""
 
 
 def old_database(data_dir: Path, version: int = 1) -> Path:
@@ -98,6 +103,10 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
             "size, multiplier_buy, multiplier_sell, rule, shadow, source) "
             "VALUES ('alice', 'r', 33, now()::TIMESTAMP, 'btc', 'BTCUSDT', 'long', 15, 1, 1, '', false, 'rest')"
         )
+        if version in PROFIT_BEFORE_FEES:
+            con.execute(f"""
+                INSERT INTO {PAIRS} VALUES ('alice', 'btc', 'BTCUSDT', 'long', false, 1, 100, 103, 3, 1, TIMESTAMP
+                '2026-01-01', TIMESTAMP '2026-01-02', 1, 2, 'a', 'b', uuid(), uuid(), NULL)""")
         for rollup in ROLLUPS if version > 1 else ():
             if rollup.source != "corrections":  # of version 3
                 for statement in rollup.statements(named(rollup.source)):
@@ -152,6 +161,7 @@ def test_a_file_of_an_earlier_version_keeps_its_rows_and_answers_like_a_new_one(
         "SELECT size FROM positions": [(D(15),)],
         "SELECT order_link_id FROM open_orders": [("l-31",)],
         "SELECT count(*) FROM alerts": [(0,)],
+        "SELECT profit, fees, net_profit FROM grid_trades": [(D(3), D(1), D(2))] * (version in PROFIT_BEFORE_FEES),
     }
     with connect(path) as con:
         assert {query: con.execute(query).fetchall() for query in expected} == expected
