@@ -12,11 +12,12 @@ Paged are first those since the watermark, which explain nearly every difference
 last look, all of its overlap, too.
 
 A row is compared with what our executions had added up to when the exchange made it (`LegHistory.at`): it may be
-ahead of them, or old. So one that executions explain which were paged after it is explained, whatever was traded since:
-were it read again in a fast market, the next one would be ahead again. It is taken for the risk rules, which want the exchange's newest word; the ledger believes it
-only before a leg's first execution, or when the executions were paged twice and still leave the same difference.
-Executions that come later all the same go in before the row, so that none counts twice. A row older than what is folded
-says nothing: a leg that was traded in one-way mode has, in hedge mode again, the row of before.
+ahead of them, or old. So one that is explained by executions that were paged after it is taken, whatever was traded
+since: were it read again in a fast market, the next one would be ahead again. It is taken for the risk rules, which
+want the exchange's newest word; the ledger believes it only before a leg's first execution, or when the executions were
+paged twice and still leave the same difference. Executions that come later all the same go in before the row, so that
+none counts twice. A row older than what is folded says nothing: a leg that was traded in one-way mode has, in hedge
+mode again, the row of before.
 """
 
 from __future__ import annotations

@@ -245,9 +245,9 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """Both legs of a symbol that are being read, for a ticket (0 and below: for the pass). `rows` wait for executions: for those
-    of the last seconds, or (`pages_all`) for all since the watermark. `compares`: rows of before the last paging are
-    compared once more.
+    """Both legs of a symbol that are being read, for a ticket (0 and below: for the pass). `rows` wait for executions:
+    for those of the last seconds, or (`pages_all`) for all since the watermark. `compares`: rows of before the last
+    paging are compared once more.
     """
 
     symbol: str

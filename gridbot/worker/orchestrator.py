@@ -196,8 +196,10 @@ class Orchestrator:
 
     # ------------------------------------------------------------------ life
 
-    async def start(self) -> None:
+    async def start(self, prove: Callable[[], None] = lambda: None) -> None:
         """Connect, reconcile with the exchange, then let the strategies trade. Raises ExchangeError.
+
+        `prove` is called when all is compared and nothing trades yet; what it raises ends the start.
 
         The streams are up before the listings are read: what happens meanwhile waits in their queue and is applied
         afterwards, so nothing is missed.
@@ -210,6 +212,7 @@ class Orchestrator:
         self.dead_man.is_due()
         report = await self.reconciler.begin()
         log.info("reconciled (start): %s", report)
+        prove()
         self._reconciled = True
         self.guard_losses()  # before anything trades: an earlier life may have died before it looked
         self.flattening.load()
