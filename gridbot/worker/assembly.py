@@ -160,9 +160,8 @@ class Assembly:
 
         Raises ExchangeError or StartRefused, also when the disk refuses what has to be safe before the first order.
         """
-        known = KnownAccount.of(self._spec, self._settings, self._clock.monotonic_s())
         try:
-            await self._start(known)
+            await self._start(KnownAccount.of(self._spec, self._settings, self._clock.monotonic_s()))
         except NotAsKnown as why:
             log.warning("%s; nothing has traded, and the start begins anew", why)
             await self.undo_start()
@@ -181,8 +180,7 @@ class Assembly:
             facts=self._fleet.facts,
             **leased(self.lease),
         )
-        now_ms, age_s = self._clock.wall_ms(), self._fleet.facts_age_s
-        read_s = self._clock.monotonic_s()
+        now_ms, read_s, age_s = self._clock.wall_ms(), self._clock.monotonic_s(), self._fleet.facts_age_s
         prepared = await prepare_account(
             self.rest, self._config, self._strategies, now_ms, facts_age_s=age_s, known=known
         )
@@ -235,10 +233,10 @@ class Assembly:
                 parts.refused.pause(each.strat_id, reason=self._spec.paused)
             self._hand(BEGINS_PAUSED, {})
         self.ready = True
-        live = self.orchestrator.live
-        await self.orchestrator.start(lambda: known and prove(known, context.requests, live))
+        await self.orchestrator.start(partial(prove, known, context.requests))
         if known is None:
-            self._hand(KNOWN, KnownAccount(prepared.user_id, frozenset(live), read_s).document(self._settings))
+            found = KnownAccount(prepared.user_id, frozenset(self.orchestrator.live), read_s)
+            self._hand(KNOWN, found.document(self._settings))
 
     async def undo_start(self) -> None:
         """Close what a failed start had opened."""
@@ -291,9 +289,9 @@ class Assembly:
     # ------------------------------------------------------------------ parts
 
     def _make_recorder(self, records: Any) -> Recorder:
-        account, storage = self._spec.account, self._spec.settings.storage
+        account, storage, disk = self._spec.account, self._spec.settings.storage, self._outside.journal_disk
         directory = journal_directory(self._spec.data_dir, account)
-        journal = Journal(directory, account, storage.durability, disk=self._outside.journal_disk)
+        journal = Journal(directory, account, storage.durability, disk=disk, is_cut_off=self._spec.takes_over)
         return Recorder(account, self._run_id, journal, records, clock=self._clock, keep_journal=storage.keep_journal)
 
     def _make_context(self) -> WorkerContext:
@@ -311,7 +309,7 @@ class Assembly:
             self._clock.wall_ms,
             account_max_notional=self._config.caps.max_notional,
             auth_cooldown_s=self._spec.settings.auth_cooldown_minutes * 60,
-            warn=lambda key, text: self.alerts("warning", f"cap.{key}", text),
+            warn=self._cap_warning,
         )
         return WorkerContext(
             name=self._config.name,
@@ -397,3 +395,6 @@ class Assembly:
             settings=self._lines,
             clock_offset_ms=lambda: self.rest.clock_offset_ms,
         )
+
+    def _cap_warning(self, key: str, text: str) -> None:
+        self.alerts("warning", f"cap.{key}", text)

@@ -17,7 +17,7 @@ of a fleet, where somebody else may have had the account meanwhile.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,10 +65,15 @@ class KnownAccount:
         }
 
 
-def prove(known: KnownAccount, requests: RefreshRequests, read: Iterable[str]) -> None:
-    """After a whole comparison with the exchange, of which `read` were the live symbols. Raises NotAsKnown."""
+def prove(known: KnownAccount | None, requests: RefreshRequests) -> None:
+    """After a whole comparison with the exchange, which asks for what it finds changed. Raises NotAsKnown.
+
+    What was known to nobody (None) has been asked for.
+    """
+    if known is None:
+        return
     wishes = requests.wishes
-    wrong = sorted(wishes.terms & known.symbols & set(read))
+    wrong = sorted(wishes.terms & known.symbols)
     if wrong:
         raise NotAsKnown(f"position mode or leverage of {', '.join(wrong)} is not as it was")
     if wishes.margin_mode:

@@ -210,7 +210,7 @@ class Orchestrator:
             self._order_socket.start()
         await self.streams.start()
         self.dead_man.is_due()
-        report = await self.reconciler.begin()
+        report = await self.reconciler.begin(knows_last=not self._checkpoint.is_brought)
         log.info("reconciled (start): %s", report)
         prove()
         self._reconciled = True
