@@ -13,6 +13,7 @@ from pybit.unified_trading import HTTP, WebSocket
 from gridbot.paper.server.paper_process import run_paper_exchange
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from tests.fork_server import CONTEXT
+from tests.paper.patient_pybit import patient_stream
 
 __all__ = ["START_S", "ExchangeProcess"]
 
@@ -83,12 +84,4 @@ class ExchangeProcess:
         return session
 
     def websocket(self, channel: str, account: PaperAccount | None = None, **options: object) -> WebSocket:
-        base = self.url.replace("http", "ws", 1)
-
-        class Loopback(WebSocket):  # type: ignore[misc]
-            def _connect(self, url: str) -> None:
-                super()._connect(base + url[url.index("/v5/") :])
-
-        if account is not None:
-            options |= {"api_key": account.api_key, "api_secret": account.api_secret, "private_auth_expire": 10}
-        return Loopback(testnet=True, channel_type=channel, **options)
+        return patient_stream(self.url.replace("http", "ws", 1), channel, account, **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
@@ -18,6 +17,7 @@ from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.paper.settings import PaperConfig
 from gridbot.paper.storage.kept_state import KeptState
 from gridbot.paper.storage.state_records import WholeState
+from tests.paper.patient_pybit import patient_stream, patient_trading
 
 T = TypeVar("T")
 ALICE = PaperAccount("alice", "paper-alice", "secret-of-alice", Decimal(10000))
@@ -51,38 +51,11 @@ class Venue(PaperThread):
         headers = {"Authorization": f"Bearer {self.server.control_token}"}
         return requests.post(f"{self.url}/paper/control", json=command, headers=headers, timeout=5)
 
-    def websocket(self, channel: str, account: PaperAccount | None = None, **options: Any) -> Any:
-        return self._socket(WebSocket, {"channel_type": channel} | options, account)
+    def websocket(self, channel: str, account: PaperAccount | None = None, **options: Any) -> WebSocket:
+        return patient_stream(self.ws_url, channel, account, **options)
 
-    def trading_socket(self, account: PaperAccount = ALICE) -> Any:
-        return self._socket(PatientTrading, {}, account)
-
-    def _socket(self, kind: type, options: dict[str, Any], account: PaperAccount | None) -> Any:
-        base = self.ws_url
-
-        class Loopback(kind):  # type: ignore[misc]
-            def _connect(self, url: str) -> None:
-                super()._connect(base + url[url.index("/v5/") :])
-
-        if account is not None:
-            options |= {"api_key": account.api_key, "api_secret": account.api_secret, "private_auth_expire": 10}
-        return Loopback(testnet=True, **options)
-
-
-class PatientTrading(WebSocketTrading):  # type: ignore[misc]
-    """pybit notes who waits for an answer after it has sent, and drops one that is faster (docs/platform.md 2.1)."""
-
-    def __init__(self, **options: Any) -> None:
-        self._sending = threading.Lock()
-        super().__init__(**options)
-
-    def _send_order_operation(self, *args: Any, **options: Any) -> None:
-        with self._sending:
-            super()._send_order_operation(*args, **options)
-
-    def _handle_incoming_message(self, message: dict[str, Any]) -> None:
-        with self._sending:
-            super()._handle_incoming_message(message)
+    def trading_socket(self, account: PaperAccount = ALICE) -> WebSocketTrading:
+        return patient_trading(self.ws_url, account)
 
 
 def manual_config(**changes: Any) -> PaperConfig:
