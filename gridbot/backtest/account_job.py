@@ -31,6 +31,8 @@ COLLECT_FROM: Final = 20_000
 """New objects until Python looks for circles: hardly any are made here, and looking costs a tenth of the time."""
 LEG_SAMPLES: Final = 3_000
 """Of each leg in a run, at most: two days of minutes, a month of quarters of an hour."""
+SETTLED_US: Final = 3_600_000_000
+"""How long settled orders are remembered at least: all ways that something of them can take are minutes, at most."""
 Tell = Callable[[int, str, str], None]
 """Gets the time (µs UTC), the strategy ("" for the account) and the text of what an operator would be told."""
 
@@ -79,15 +81,21 @@ class AccountJob:
         loop = RunLoop(max(self.from_us, first_us))  # type: ignore[abstract]  # what it lacks would reach outside
         sample_s, span_s = self.options.sample_s, (self.to_us - self.from_us) / 1e6
         leg_sample_s = max(sample_s, span_s / LEG_SAMPLES)
-        records = RunRecords(self.account, RUN_ID, loop, put, sample_s, leg_sample_s)
+        records = RunRecords(self.account, RUN_ID, loop, self._without_columns(put), sample_s, leg_sample_s)
         account = self.config.account(self.account)
 
         def told(change: Change) -> None:
             if change.phase is not Phase.ENDED:
                 tell(loop.now_us, change.incident.name.where, change.text)
 
+        settled_us, forget_us = SETTLED_US + round(self.paper.ack_delay_ms * 1000), loop.now_us
+
         def progress(now_us: int) -> None:
+            nonlocal forget_us
             records.flush()
+            if now_us >= forget_us:
+                worker.forget_settled()
+                forget_us = now_us + settled_us
             on_progress(Counts(now_us, drive.ticks, drive.looks, records.fills))
 
         thresholds = gc.get_threshold()
@@ -115,3 +123,13 @@ class AccountJob:
             tell(loop.now_us, "", f"liquidated {venue.liquidations} times")
         for failure in loop.failures:
             raise RuntimeError(f"the backtest of {self.account} failed: {failure}")
+
+    def _without_columns(self, put: Callable[[KeptRecords], None]) -> Callable[[KeptRecords], None]:
+        """Columns of the market are read from their files again after a transaction, which needs more memory itself."""
+
+        def put_alone(records: KeptRecords) -> None:
+            for feed in self.feeds.values():
+                feed.let_go()
+            put(records)
+
+        return put_alone

@@ -82,8 +82,9 @@ class _Span:
 
 @dataclass(slots=True)
 class _Calm:
-    """Of a strategy: its rules stay up to `until_us`, no liquidation price counts up to `lasts_us`, as long as it is
-    within `limits`. `long` and `short` are the very values that the worker has."""
+    """Of a strategy: up to `until_us` its rules stay, and no liquidation price counts, then and for as long as what was
+    read may be the newest, as long as it is within `limits`. `long` and `short` are the very values that the worker
+    has."""
 
     sizer: PositionSizer
     long: LegState
@@ -92,7 +93,6 @@ class _Calm:
     low_balance: bool
     limits: Range
     until_us: int
-    lasts_us: int
     wallet: Range
     available: Range
     balance: Decimal
@@ -126,16 +126,16 @@ class _Together:
         self.wallet = self.available = EVER
         self.balance = self.spare = LEAST
 
-    def add(self, calm: _Calm, lasting_us: int) -> None:
+    def add(self, calm: _Calm) -> None:
         """Ask for what it asks for as well."""
-        self.until_us = min(self.until_us, calm.until_us, calm.lasts_us - lasting_us)
+        self.until_us = min(self.until_us, calm.until_us)
         self.wallet, self.available = _common(self.wallet, calm.wallet), _common(self.available, calm.available)
         self.balance, self.spare = max(self.balance, calm.balance), max(self.spare, calm.spare)
 
-    def holds(self, at_us: int, wallet: Decimal, available: Decimal) -> bool:
-        """Whether each is still calm then, as far as it depends on time and money."""
+    def suits(self, wallet: Decimal, available: Decimal) -> bool:
+        """Whether each is still calm, as far as it depends on money."""
         (low, high), (least, most) = self.wallet, self.available
-        return self.until_us > at_us and low <= wallet <= high and least <= available <= most
+        return low <= wallet <= high and least <= available <= most
 
 
 class CalmLegs:
@@ -182,16 +182,18 @@ class CalmLegs:
         balances = self._balances()
         if balances is None:
             calms.clear()
-        elif not self._together.holds(at_us, *balances):
+        elif not self._together.suits(*balances):
             self._look_at_all(at_us, *balances)
             calms = self._calms
+        elif self._together.until_us <= at_us:
+            self._look_at_times(at_us)
         uneasy: Collection[str] = ()
         if len(calms) < len(runners):
             for symbol in runners.keys() - calms.keys():
                 calm = self._new(symbol, at_us)
                 if calm is not None:
                     calms[symbol] = calm
-                    self._together.add(calm, self._lasting_us)
+                    self._together.add(calm)
             uneasy = runners.keys() - calms.keys()
         if spare >= self._together.spare and balance > self._together.balance:
             return uneasy
@@ -225,17 +227,20 @@ class CalmLegs:
 
     def _look_at_all(self, at_us: int, wallet: Decimal, available: Decimal) -> None:
         """Keep those that are still calm then."""
-        kept, together, lasting_us = {}, _Together(), self._lasting_us
+        kept, together = {}, _Together()
         for name, calm in self._calms.items():
             (low, high), (least, most) = calm.wallet, calm.available
-            if (
-                min(calm.until_us, calm.lasts_us - lasting_us) > at_us
-                and low <= wallet <= high
-                and least <= available <= most
-            ):
+            if calm.until_us > at_us and low <= wallet <= high and least <= available <= most:
                 kept[name] = calm
-                together.add(calm, lasting_us)
+                together.add(calm)
         self._calms, self._together = kept, together
+
+    def _look_at_times(self, at_us: int) -> None:
+        """The same, where the money suits all of them."""
+        calms = self._calms
+        for name in [name for name, calm in calms.items() if calm.until_us <= at_us]:
+            del calms[name]
+        self._together.until_us = min([calm.until_us for calm in calms.values()], default=FAR)
 
     def _new_span(self, symbol: str, pair: Pair) -> _Span:
         """Needs are continuous in the mark price, and grow with it."""
@@ -276,12 +281,13 @@ class CalmLegs:
                 low = RiskInputs(ticks[0] * tick, wallet * least, share[0])
                 high = RiskInputs(ticks[1] * tick, wallet * most, share[1])
                 if rules_stay(long.leg, short.leg, low, high, sizer.risk):
-                    until_us = lasts_us if ticks is wide else self._ahead.leaves_us(symbol, ticks, marks)
-                    if until_us <= at_us:
+                    stays_us = lasts_us if ticks is wide else self._ahead.leaves_us(symbol, ticks, marks)
+                    if stays_us <= at_us:
                         return None
+                    until_us = min(stays_us, lasts_us - self._lasting_us)
                     money = (wallet * least, wallet * most), (share[0], share[1])
                     return _Calm(
-                        *(sizer, long.leg, short.leg, long.multipliers, long.low_balance, limits, until_us, lasts_us),
+                        *(sizer, long.leg, short.leg, long.multipliers, long.low_balance, limits, until_us),
                         *(*money, keep.balance, keep.maintenance),
                     )
         return None

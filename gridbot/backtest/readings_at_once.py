@@ -147,7 +147,7 @@ class ReadingsAtOnce:
         """Make these readings, but those of which nothing can come, up to the first of which something has."""
         loop, now_us, changed_us = self._loop, self._loop.now_us, None
         last_us = began_us + readings[-1].told_us
-        uneasy = self._uneasy(last_us)
+        uneasy = self._uneasy(last_us) if readings[0].symbol or len(readings) > 1 else ()  # not for the wallet alone
         about: Symbols = None
         rest: Sequence[_Reading] = ()
         for number, each in enumerate(readings):

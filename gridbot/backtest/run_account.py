@@ -142,6 +142,8 @@ class RunAccount:
         self._ready_us = 0
         self._early: list[Sequence[PrivateEvent]] = []
         self._alive = -1
+        self._settled: dict[str, int] = {}
+        """By symbol, how many orders were settled when some were forgotten last."""
         self.touched = Touched()
         """To whose strategies something has happened since the prices to wait for were looked up."""
         venue.hear = self._hear
@@ -319,6 +321,14 @@ class RunAccount:
     def _balance(self) -> Decimal | None:
         wallet = self.context.funds.wallet
         return None if wallet is None else wallet.wallet_balance
+
+    def forget_settled(self) -> None:
+        """Forget the orders that were settled when this was called last, when nothing of before then can be under way
+        any more. A worker keeps the last 500 of each strategy, 1 kB each, for what comes late."""
+        for symbol, runner in self.runners.items():
+            index = runner.book.index
+            index.forget(index.retired - self._settled.get(symbol, 0))
+            self._settled[symbol] = index.retired
 
     def plan(self) -> None:
         """Have the work of seconds come when it is due. Call it after anything happened."""

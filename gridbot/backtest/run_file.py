@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import itertools
 import os
@@ -19,6 +18,7 @@ from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.backtest.account_job import RUN_ID, AccountJob
 from gridbot.backtest.price_samples import PriceRows
 from gridbot.backtest.record_columns import KeptRecords, PackedRecords, put_records
+from gridbot.backtest.unused_memory import give_back
 from gridbot.lock_file import Locked, is_at, release_lock, take_lock
 from gridbot.private_files import copy_private, make_directory
 from gridbot.store.commit import roll_up, stored_offsets
@@ -182,23 +182,13 @@ class RunFile:
     def _give_back(self) -> None:
         """Until the next records come, whole days later, the engine's memory is the system's again."""
         self._database.close()
-        _trim()
+        give_back()
 
     def close(self) -> None:
         """Give the engine's memory back, and the name to others."""
         self._give_back()
         lock_of(self.path).unlink(missing_ok=True)
         release_lock(self._lock)
-
-
-def _trim() -> None:
-    """Return freed memory to the system: glibc keeps tens of MB of what an engine had, until something needs them.
-
-    Nothing where the C library has no such call.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def lock_of(path: Path) -> Path:

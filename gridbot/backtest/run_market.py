@@ -92,7 +92,7 @@ class RunMarket(SymbolMarket):
         self.depth.follow(side, ticks)
         if ticks != self.last_ticks:
             self.last_ticks = ticks
-            self.last = self.price_of(ticks)
+            self.last = self._prices.get(ticks) or self.price_of(ticks)
         self.updated_ms = now_ms
         if self.has_marks:
             self.revalue(now_ms)

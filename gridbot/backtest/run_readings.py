@@ -73,13 +73,17 @@ class RunReadings:
         self._touched = runners
         self._unsettled: dict[str, StrategyRunner] = {}
         """Those with orders that are over at the exchange while executions of theirs are missing."""
+        self._passed_s: float | None = None
 
     def look_at(self, touched: Mapping[str, StrategyRunner]) -> None:
         """To these something has happened since the last second."""
         self._touched = touched
 
-    passed_s = None
-    """Of a pass nothing is spared: legs and wallet are at hand, and are looked at as often as configured."""
+    @property
+    def passed_s(self) -> float | None:
+        """When the last whole comparison ended, the periodic ones of here included (`worker/readings.py`)."""
+        asked_s = self._reconciler.last_s
+        return self._passed_s if asked_s is None or (self._passed_s or 0.0) > asked_s else asked_s
 
     def again(self) -> str:
         """Why another comparison with the exchange is needed. After `look_at`."""
@@ -124,6 +128,7 @@ class RunReadings:
 
     def passed(self) -> None:
         """The periodic comparison is at its end."""
+        self._passed_s = self._context.clock.monotonic_s()
         complete_ms = self._context.clock.wall_ms() - 60_000
         self._context.ledger.reached(complete_to=complete_ms, checked_to=complete_ms)
 

@@ -6,16 +6,12 @@ import mmap
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gridbot.core.exact import WIDE
+from gridbot.backtest.mark_feed import FAR, DayRefusedHere, MarkColumns, Marks, map_of, view
 from gridbot.core.instrument import Instrument
-from gridbot.market.day import Day, Whole
-from gridbot.market.pyramid import Pyramid
+from gridbot.market.day import Day
 
 __all__ = ["FAR", "Cursor", "DayRefusedHere", "Marks", "Place", "SymbolFeed"]
 
@@ -23,15 +19,10 @@ KEPT_OPEN: Final = 3
 """Days: that of exchange and worker, and those where either looks next. Each holds seven open files."""
 LOOKED_AHEAD: Final = 256
 """Ticks in which a gap is looked for at once."""
-FAR: Final = 1 << 62
-
-
+NEAR: Final = 4
+"""Ticks among which a time is looked for first: of candles that is where it mostly is."""
 _new_tuple: Final = tuple.__new__
 """Makes a named tuple in half the time."""
-
-
-class DayRefusedHere(ValueError):
-    """The days of a symbol do not make one row; the text says why, and what to do."""
 
 
 class Place(NamedTuple):
@@ -68,7 +59,7 @@ class SymbolFeed:
         self._spans: dict[int, tuple[int, int]] = {}
         """Lowest and highest price of each day that was open once."""
         self.instrument: Instrument = self.open(0).day.instrument
-        self.marks = _marks(loads)
+        self.marks = Marks(symbol, [partial(self._marks_of, number) for number in range(self.count)])
         self.fundings = sorted(funding for load in loads for funding in load().fundings)
         self.first = Place(0, 0)
         self._find_first(from_ms)
@@ -89,16 +80,22 @@ class SymbolFeed:
 
     def open(self, number: int) -> OpenDay:
         """The columns of a day. DayRefusedHere where it is not in the ticks of the first one."""
-        if number in self._open:
-            return self._open[number]
+        known = self._open.get(number)
+        if known is not None:
+            return known
         found = self._open[number] = self._opened(number)
         self._spans.setdefault(number, found.day.pyramid.span)
         while len(self._open) > KEPT_OPEN:
             del self._open[next(iter(self._open))]  # the oldest: never the one that is wanted now
         return found
 
+    def _marks_of(self, number: int) -> MarkColumns:
+        opened = self._open.get(number)
+        return MarkColumns.of(self._loads[number]() if opened is None else opened.day)
+
     def let_go(self) -> None:
         """Give back the memory of what was read of the open days; what is looked at again comes from the file again."""
+        self.marks.let_go()
         for opened in self._open.values():
             for each in opened.maps:
                 each.madvise(mmap.MADV_DONTNEED)
@@ -119,76 +116,8 @@ class SymbolFeed:
             )
         times, prices, sizes, sides = view(day.times_ms), view(day.prices), view(day.sizes), view(day.sides)
         size = bisect_left(times, self._to_ms)
-        maps = [found for each in (day.times_ms, day.prices, day.sizes, day.sides) if (found := _map_of(each))]
+        maps = [found for each in (day.times_ms, day.prices, day.sizes, day.sides) if (found := map_of(each))]
         return OpenDay(day, times, prices, sizes, sides, size, maps)
-
-
-def _map_of(column: NDArray[Any]) -> mmap.mmap | None:
-    """The file behind an array; None of one that is in memory."""
-    base: Any = column
-    while base is not None and not isinstance(base, mmap.mmap):
-        base = getattr(base, "base", None)
-    return base
-
-
-def view(column: NDArray[Any]) -> memoryview:
-    """A column as what gives Python's own numbers, in a third of the time."""
-    return memoryview(column)  # type: ignore[arg-type]  # numpy's arrays are buffers
-
-
-class Marks:
-    """Mark prices over time: the newest at a moment, and where they next leave an interval."""
-
-    def __init__(self, times: Whole, marks: Whole, unit: Decimal) -> None:
-        self._all_times, self._all = times, marks
-        self._times, self._marks = view(times), view(marks)
-        self._pyramid = Pyramid(marks)
-        self.unit = unit
-        self._at, self._price = -1, Decimal(0)
-
-    def __bool__(self) -> bool:
-        return len(self._times) > 0
-
-    def at(self, ms: int) -> Decimal | None:
-        """The newest at a time (ms UTC); None before the first."""
-        number = bisect_right(self._times, ms) - 1
-        if number < 0:
-            return None
-        if number != self._at:
-            self._at, self._price = number, WIDE.multiply(self.unit, Decimal(self._marks[number]))
-        return self._price
-
-    def newest(self, times_ms: Whole) -> tuple[Whole, NDArray[np.bool_]]:
-        """The newest at each of some times, in `unit`; and where there is one."""
-        at = np.searchsorted(self._all_times, times_ms, side="right") - 1
-        there = at >= 0
-        found = np.zeros(len(times_ms), np.int64)
-        found[there] = self._all[at[there]]
-        return found, there
-
-    def next_outside(self, after_ms: int, low: Decimal, high: Decimal) -> int:
-        """When (ms UTC) one after `after_ms` is first below `low` or above `high`; far away if none is."""
-        lowest = int((low / self.unit).to_integral_value(ROUND_CEILING))
-        at = self._pyramid.next_outside(bisect_right(self._times, after_ms), lowest, int(high / self.unit))
-        return self._times[at] if at < len(self._times) else FAR
-
-
-def _marks(loads: Sequence[Callable[[], Day]]) -> Marks:
-    """Copied day by day: each day that stays mapped holds seven open files."""
-    found: list[tuple[Whole, Whole, Decimal]] = []
-    for load in loads:
-        day = load()
-        if len(day.marks):
-            found.append((np.array(day.marks_ms), np.array(day.marks), day.mark_unit))
-    if not found:
-        return Marks(np.empty(0, np.int64), np.empty(0, np.int64), Decimal(1))
-    unit = min(of for *_, of in found)
-    scales = [of / unit for *_, of in found]
-    if any(scale % 1 for scale in scales):
-        what = "mark prices in units that are no multiples of each other; import them again"
-        raise DayRefusedHere(f"{day.symbol}: {what}")
-    marks = [prices * int(scale) for (_, prices, _), scale in zip(found, scales, strict=True)]
-    return Marks(np.concatenate([times for times, *_ in found]), np.concatenate(marks), unit)
 
 
 class Cursor:
@@ -213,14 +142,15 @@ class Cursor:
             return 0
         count = 0
         while (opened := self.at) is not None:
-            index, size = bisect_left(opened.times, ms, self.index, opened.size), opened.size
+            times, size, near = opened.times, opened.size, self.index + NEAR
+            index = bisect_left(times, ms, self.index, near if near < size and times[near] >= ms else size)
             if index > self.index:
                 count += index - self.index
                 self.seen = _new_tuple(Place, (self.day, index - 1))
                 self.index = index
             if index < size:
                 self.passed += count
-                self.next_ms = opened.times[index]
+                self.next_ms = times[index]
                 return count
             self._next_day()
         self.passed += count

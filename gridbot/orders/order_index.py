@@ -25,6 +25,8 @@ class OrderIndex:
         self.finished: OrderedDict[str, TrackedOrder] = OrderedDict()
         self.levels: dict[tuple[Direction, int], int] = {}
         """How many live orders each level has; levels without one are not in it."""
+        self.retired = 0
+        """How many orders have been settled."""
         self.version = 0
         self.touched: dict[str, TrackedOrder] = {}
         """The orders that have changed since `BookViews` looked last, which empties it."""
@@ -93,8 +95,13 @@ class OrderIndex:
             return
         self._leave(order)
         self.finished[order.key] = order
+        self.retired += 1
         self.touch(order)
-        while len(self.finished) > FINISHED_KEPT:
+        self.forget(FINISHED_KEPT)
+
+    def forget(self, kept: int) -> None:
+        """Keep only so many settled orders, the newest: nothing can come any more of those before."""
+        while len(self.finished) > kept:
             _, forgotten = self.finished.popitem(last=False)
             self._key_of_order_id.pop(forgotten.order_id, None)
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot.backtest.symbol_feed import FAR, Cursor, Marks, Place, SymbolFeed
+from gridbot.backtest.mark_feed import FAR, DayRefusedHere, MarkColumns, Marks
+from gridbot.backtest.symbol_feed import Cursor, Place, SymbolFeed
 from gridbot.market.day import DAY_MS, Day, ticks_of
 from gridbot.market.market_root import Market
 from tests.backtest.backtest_examples import BTC, DAY, START_MS
@@ -22,20 +23,55 @@ UNIT = Decimal("0.5")
 
 @pytest.mark.parametrize(("low", "high", "at_ms"), [("49", "51", 30), ("50.2", "60", 30), ("51.1", "60", 20)])
 def test_a_mark_leaves_an_interval_whose_bounds_lie_between_two_units(low: str, high: str, at_ms: int) -> None:
-    marks = Marks(np.array([10, 20, 30]), np.array([104, 102, 100]) - [0, 0, 4], UNIT)  # 52, 51, 48
+    marks = marks_of([(10, 104), (20, 102), (30, 96)])  # 52, 51, 48
     assert marks.next_outside(5, Decimal(low), Decimal(high)) == (10 if Decimal(high) < 52 else at_ms)
 
 
 @given(
     st.lists(st.integers(1, 40), min_size=1, max_size=300),
+    st.lists(st.integers(0, 120), max_size=4),
     st.integers(0, 310),
     st.decimals("0.1", 30, places=2),
     st.decimals("0.1", 30, places=2),
 )
-def test_it_is_the_first_one_outside(prices: list[int], after: int, low: Decimal, high: Decimal) -> None:
-    marks = Marks(np.arange(1, len(prices) + 1), np.array(prices), UNIT)
+def test_it_is_the_first_one_outside(
+    prices: list[int], lengths: list[int], after: int, low: Decimal, high: Decimal
+) -> None:
+    """Whatever the day it is in, also in one that is not as fine as others, or has none."""
+    rows = list(enumerate(prices, 1))
+    days = []
+    for length in lengths:
+        days.append(rows[:length])
+        rows = rows[length:]
+    marks = marks_of(*days, rows)
     outside = (at for at, price in enumerate(prices, 1) if at > after and not low <= price * UNIT <= high)
     assert marks.next_outside(after, low, high) == next(outside, FAR)
+    moments = [after, 0, 310, *range(1, 300, 7)]
+    known = [prices[min(at, len(prices)) - 1] if at else None for at in moments]
+    assert [marks.at(at) for at in moments] == [None if price is None else price * UNIT for price in known]
+    newest, there = marks.newest(np.array(moments))
+    assert [int(price) * marks.unit if is_there else None for price, is_there in zip(newest, there, strict=True)] == [
+        None if price is None else price * UNIT for price in known
+    ]
+
+
+def marks_of(*days: list[tuple[int, int]]) -> Marks:
+    """Days of times and prices in `UNIT`; every second day keeps them in a fifth of it."""
+
+    def columns(number: int) -> MarkColumns:
+        fine = 5 if number % 2 else 1
+        times, prices = (np.array([row[of] for row in days[number]], np.int64) for of in (0, 1))
+        return MarkColumns(times, prices * fine, UNIT / fine)
+
+    return Marks("BTCUSDT", [partial(columns, number) for number in range(len(days))])
+
+
+def test_days_whose_units_do_not_fit_are_refused() -> None:
+    def load(unit: str) -> MarkColumns:
+        return MarkColumns(np.array([1]), np.array([7]), Decimal(unit))
+
+    with pytest.raises(DayRefusedHere, match="BTCUSDT: mark prices in units that are no multiples of each other"):
+        Marks("BTCUSDT", [partial(load, "0.2"), partial(load, "0.5")])
 
 
 def test_a_price_that_is_reached_days_later_is_not_searched_for_in_each_day_again() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paper_secrets import with_paper_secrets
 from gridbot.core import Direction
-from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
@@ -167,14 +167,19 @@ async def trading(
 
 
 async def _start(assembly: Assembly) -> None:
-    """As the worker does it: what passes is tried again (without its waits)."""
-    for _ in range(20):
+    """As the worker does it: what passes is tried again (without its waits), and a ban is waited for and is no try."""
+    left = 20
+    while left:
         try:
             return await assembly.start()
         except ExchangeError as error:
             await assembly.undo_start()
             if is_hopeless(error):
                 raise
+            if error.kind is ErrorKind.IP_BAN:
+                await asyncio.sleep(error.silence_s)
+            else:
+                left -= 1
     raise AssertionError("the start failed twenty times")
 
 

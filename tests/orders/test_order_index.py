@@ -118,6 +118,23 @@ def test_finished_orders_are_remembered_within_bounds(monkeypatch: pytest.Monkey
     assert index.names == 2
 
 
+def test_the_newest_are_kept_of_those_that_are_forgotten() -> None:
+    index = OrderIndex()
+    orders = [make_order(n) for n in range(4)]
+    for n, order in enumerate(orders):
+        order.order_id = f"x{n}"
+        index.add(order)
+        if n < 3:
+            order.state = OrderState.REJECTED
+            index.retire(order)
+    index.forget(1)
+    assert [index.get(order.order_id) for order in orders] == [None, None, *orders[2:]]
+    assert (list(index.live), list(index.finished), index.names) == ([orders[3].key], [orders[2].key], 2)
+    assert index.retired == 3
+    index.forget(1)
+    assert list(index.finished) == [orders[2].key]
+
+
 def test_each_change_is_a_new_version() -> None:
     index = OrderIndex()
     order = make_order()

@@ -3,7 +3,8 @@
 Two whole workers under virtual time, one live on the paper exchange, one in shadow. The network is quick and even, and
 the exchange takes any number of requests, because a live order that has not arrived yet cannot fill. Compared is every
 wish with its quantity and the gate's answer, until the exchange refuses the live one something. A live start
-asks a question more than a shadow's, so all wishes up to `STARTED_S` count as of one moment.
+asks a question more than a shadow's, so all wishes up to `STARTED_S` count as of one moment. Nothing depends on what
+the account is worth, which only a live strategy changes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tests.examples import examples
 
 LENGTH_S = 60.0
 STARTED_S = 0.1
+NO_LOSSES = {"session_loss_limit": None, "max_drawdown": None, "max_margin_ratio": None}
 END_S = LENGTH_S + 0.9  # then the run comes to rest, at prices that depend on the worker
 
 
@@ -37,7 +39,9 @@ def decisions(seed: int, *, shadow: bool, dense: bool, amount: str, balance: int
     def config(*args: Any) -> GridbotConfig:
         made = scene.worker_config(*args)
         changes = {"shadow_mode": shadow} | ({"amount": amount} if amount else {})
-        return made.model_copy(update={"strategies": [each.model_copy(update=changes) for each in made.strategies]})
+        accounts = [each.model_copy(update={"caps": each.caps.model_copy(update=NO_LOSSES)}) for each in made.accounts]
+        strategies = [each.model_copy(update=changes) for each in made.strategies]
+        return made.model_copy(update={"accounts": accounts, "strategies": strategies})
 
     def exchange(plan: Plan) -> PaperConfig:
         made = scene.exchange_config(plan)
