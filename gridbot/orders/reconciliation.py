@@ -266,9 +266,9 @@ def _legs_done(turn: Turn, ticket: int | None) -> None:
     run = turn.state.run
     if ticket is None:
         return
-    if ticket > FOR_THE_PASS:
+    if run is None or ticket > FOR_THE_PASS:
         turn.effects.append(Finished((ticket,)))
-    elif run is not None and ticket in run.legs:
+    else:
         _end_with(turn, replace(run, legs=run.legs - {ticket}))
 
 

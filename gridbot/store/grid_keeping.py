@@ -26,6 +26,7 @@ from gridbot.store.grid_patience import Patience
 from gridbot.store.grid_sql import ADDED_FEE, FEES, KEYS, MATCHING, PLACING, PROFIT, listed, same
 from gridbot.store.grid_tables import CHECKPOINTS, CLOCK_STEP, IDS_OF_PAIR, LOT, PAIRS, TAILS, merge_levels
 from gridbot.store.kept_ids import ODD
+from gridbot.store.newest_moves import move_newest
 from gridbot.store.sql_columns import as_stored
 
 __all__ = ["AT_ONCE", "MISFIT", "keep_all", "keep_some", "waiting_executions"]
@@ -52,6 +53,7 @@ def keep_all(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE) -> None:
     patience = Patience()
     while keep_some(con, at_once, patience=patience):
         pass
+    move_newest(con)
 
 
 def keep_some(

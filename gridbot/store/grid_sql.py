@@ -149,8 +149,12 @@ def grid_trades_sql(which: str, ids: str = "order_link_id, exec_id", more: str =
     """Query of matched pairs from all executions. `which`: a condition on `shadow`, and perhaps on others of the legs,
     as SQL. `ids`: columns of the two executions that are told of a pair, with `open_` and `close_` in front of their
     names; `more`: further columns of the leg, each followed by a comma.
+
+    DuckDB does not know how many rows `matched` has. Where it may choose, it can join openings with closes by their leg
+    alone, which takes time and memory by the square of a leg's executions: so each join is of two, and done.
     """
     names = [name.strip() for name in ids.split(",")]
+    listed_ids = ", ".join(f"executions.{name}" for name in names)
     told = ", ".join(
         f"{side}s.{name} AS {side}_{name.removeprefix('order_')}" for name in names for side in ("open", "close")
     )
@@ -170,23 +174,27 @@ def grid_trades_sql(which: str, ids: str = "order_link_id, exec_id", more: str =
             FROM placed),
         {MATCHING},
         charged AS (
-            SELECT executions.* REPLACE (coalesce(TRY(executions.fee + added.fee), executions.fee) AS fee), leg
+            SELECT leg, executions.seq, executions.direction, price, qty, exchange_ts, {listed_ids},
+                coalesce(TRY(executions.fee + added.fee), executions.fee) AS fee
             FROM executions JOIN legs USING ({listed()}) LEFT JOIN added USING (account, exec_id)
             WHERE exec_type = 'Trade' AND {which}),
-        pairs AS (
-            SELECT matched.leg, qty, opening.seq AS open_row, closing.seq AS close_row
-            FROM matched JOIN items AS opening ON opening.leg = matched.leg AND opening.place = open_place
-            JOIN items AS closing ON closing.leg = matched.leg AND closing.place = close_place),
+        opened AS MATERIALIZED (
+            SELECT matched.leg, matched.qty, close_place, opening.seq AS open_row
+            FROM matched JOIN items AS opening ON opening.leg = matched.leg AND opening.place = open_place),
+        pairs AS MATERIALIZED (
+            SELECT opened.leg, qty, open_row, closing.seq AS close_row
+            FROM opened JOIN items AS closing ON closing.leg = opened.leg AND closing.place = close_place),
+        begun_pairs AS MATERIALIZED (
+            SELECT pairs.leg, pairs.qty, close_row, opens
+            FROM pairs JOIN charged AS opens ON opens.leg = pairs.leg AND opens.seq = open_row),
         priced AS (
-            SELECT {listed("closes")}, pairs.qty, opens.price AS open_price, closes.price AS close_price,
-                {PROFIT.format(direction="closes.direction", qty="pairs.qty")} AS profit,
-                {FEES.format(qty="pairs.qty")} AS fees,
+            SELECT begun_pairs.leg, begun_pairs.qty, opens.price AS open_price, closes.price AS close_price,
+                {PROFIT.format(direction="closes.direction", qty="begun_pairs.qty")} AS profit,
+                {FEES.format(qty="begun_pairs.qty")} AS fees,
                 opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at, {told}
-            FROM pairs
-            JOIN charged AS opens ON opens.leg = pairs.leg AND opens.seq = open_row
-            JOIN charged AS closes ON closes.leg = pairs.leg AND closes.seq = close_row)
+            FROM begun_pairs JOIN charged AS closes ON closes.leg = begun_pairs.leg AND closes.seq = close_row)
         SELECT {listed(keys=LEG)}, {more} qty, open_price, close_price, profit, fees, profit - fees AS net_profit,
             opened_at, closed_at, {
         ", ".join(f"{side}_{name.removeprefix('order_')}" for name in names for side in ("open", "close"))
     }
-        FROM priced"""
+        FROM priced JOIN legs USING (leg)"""

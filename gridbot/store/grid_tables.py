@@ -35,8 +35,9 @@ from gridbot.store.grid_sql import (
     same,
 )
 from gridbot.store.kept_ids import ODD, rows_query, text_of
+from gridbot.store.newest_rows import newest_apart
 from gridbot.store.sql_columns import as_stored
-from gridbot.store.stored_views import landed_query, newest_apart
+from gridbot.store.stored_views import landed_query
 from gridbot.store.view_type import View
 
 __all__ = [

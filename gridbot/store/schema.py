@@ -29,6 +29,7 @@ from gridbot.store.grid_tables import (
 )
 from gridbot.store.kept_ids import ODD, has_texts, kept_steps, kept_types
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
+from gridbot.store.newest_moves import make_newest, move_newest
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
 from gridbot.store.row_contexts import CONTEXT_DOCS, CONTEXT_TABLE, tables_sql
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote, sql_type, table_columns
@@ -192,6 +193,8 @@ def _create(con: duckdb.DuckDBPyConnection, views: tuple[View, ...]) -> None:
     for rollup in (*ROLLUPS, REMOVED_SUMS):
         _create_rollup(con, rollup, is_new=rollup.table not in known)
     _create_pairs(con, known)
+    make_newest(con)
+    move_newest(con)
     _create_views(con, views)
 
 

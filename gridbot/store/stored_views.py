@@ -12,16 +12,15 @@ from typing import Final
 
 from gridbot.records.columns import RECORD_TYPES, columns_of
 from gridbot.store.kept_ids import rows_query
+from gridbot.store.newest_rows import LARGE, newest_apart
 from gridbot.store.rollups import NEW_CORRECTIONS, NEW_SUMS, ROLLUPS, SUM_KEYS, SUMMED, Rollup
 from gridbot.store.row_contexts import CONTEXT_TABLE, ROWS, rows_table, whole_rows
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, json_type, quote, table_columns, value_sql
 from gridbot.store.view_type import View
 
-__all__ = ["PLAIN_VIEWS", "STORED_VIEWS", "landed_query", "newest_apart"]
+__all__ = ["PLAIN_VIEWS", "STORED_VIEWS", "landed_query"]
 
-NEWEST: Final = 50_000
-"""Rows that a question for the newest ones looks at first: more than anybody wants to see at once, and a few ms."""
-ASKED_FOR_NEWEST: Final = ("executions", "orders")
+ASKED_FOR_NEWEST: Final = tuple(kind for kind in RECORD_TYPES if rows_table(kind) in LARGE)
 """Kinds with many millions of rows of which the newest are asked for."""
 
 
@@ -42,18 +41,6 @@ def landed_query(table: str, source: str = LANDED) -> str:
 
 def _names(table: str) -> str:
     return ", ".join(f'"{column.name}"' for column in table_columns(table))
-
-
-def newest_apart(query: str, table: str, condition: str = "true") -> str:
-    """Query of the rows of a table, `query` without its WHERE, with the newest ones in a part of their own.
-
-    `ORDER BY seq DESC LIMIT 50` remembers the lowest of the fifty it has, and passes over row groups that have only
-    lower ones. Rows are stored in the order of their time, so that it would meet the newest last, and pass over none.
-    DuckDB works the second part out before it reads rows, so both are read by their row groups. Which part a row is in
-    says nothing: after rows were deleted the newest part has more.
-    """
-    first = f"(SELECT count(*) - {NEWEST} FROM {table})"
-    return f"{query} WHERE {condition} AND rowid > {first} UNION ALL {query} WHERE {condition} AND rowid <= {first}"
 
 
 def _records(table: str, newest: tuple[str, ...] = ASKED_FOR_NEWEST) -> View:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridbot.state.key_lock import KeyShare
 from supervisor.children.child_spec import ChildKind, ChildSpec
+from supervisor.children.fork_server import REHEARSAL
 from supervisor.children.policy_types import RestartPolicy
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ PRELOADED = (
     "supervisor.web.web_entry",
     "supervisor.notify.notify_entry",
     "supervisor.telegram.telegram_entry",
+    REHEARSAL,
 )
 """What the children run, and what each would make for itself; but for DuckDB, which only the writer needs."""
 RSA_PRELOADED = ("gridbot.bybit.signing:prepare_signing",)

@@ -29,7 +29,7 @@ from typing import Any, Final
 from gridbot.process_guard import adopt_orphans, memory_is_closed
 from supervisor.children.bootstrap import Boot
 from supervisor.children.exit_text import exit_text
-from supervisor.children.fork_server import COMMAND, MOST_AT_ONCE, send_descriptors
+from supervisor.children.fork_server import COMMAND, MOST_AT_ONCE, REHEARSAL, send_descriptors
 from supervisor.children.parcel import pack
 
 __all__ = ["ForkServer", "Launch", "Launcher"]
@@ -151,6 +151,8 @@ class Launcher:
         self._started_at: float | None = None
         self._has_forked = False
         """The fork server that runs now."""
+        self._forked_s = 0.0
+        """When it forked last, or some other did (monotonic)."""
         self._pause = SHORTEST_PAUSE_S
         self._closed = False
 
@@ -198,7 +200,7 @@ class Launcher:
         if launch in self._asked:
             self._asked.remove(launch)
         if born:
-            self._pause, self._has_forked = SHORTEST_PAUSE_S, True
+            self._pause, self._has_forked, self._forked_s = SHORTEST_PAUSE_S, True, time.monotonic()
             if launch.begins:
                 self._beginning.append(launch)
                 asyncio.get_running_loop().call_later(BEGINS_S, self.assembled, launch)
@@ -225,7 +227,9 @@ class Launcher:
         """Once in a while: keep a fork server ready, and end one that answers no more."""
         now = time.monotonic()
         given_up_s, frozen_s = (GIVEN_UP_S, FROZEN_S) if self._has_forked else (IMPORTING_S, IMPORTING_S)
-        waited = [(now - launch.asked_at, launch) for launch in self._asked if launch.asked_at is not None]
+        # From its last fork on: while it imported, all waited for that, and they are forked one after the other.
+        asked = [(launch.asked_at, launch) for launch in self._asked if launch.asked_at is not None]
+        waited = [(now - max(asked_s, self._forked_s), launch) for asked_s, launch in asked]
         if any(launch.given_up for waited_s, launch in waited if waited_s > given_up_s):
             self._kill(f"it did not fork within {given_up_s:g} s a child that was given up")
         elif any(waited_s > frozen_s for waited_s, _ in waited):
@@ -287,6 +291,8 @@ class Launcher:
             self._server.process.send_signal(signal.SIGKILL)
 
     def _lost(self) -> None:
+        if not self._has_forked:  # whatever it was, the next one does without what it can do without
+            self._preload = [wanted for wanted in self._preload if wanted != REHEARSAL]
         code = self._end_of_server()
         killed_for, self._killed_for = self._killed_for, ""
         if code is None or self._closed:

@@ -32,6 +32,7 @@ from gridbot.store.grid_keeping import AT_ONCE, keep_some, waiting_executions
 from gridbot.store.grid_patience import FIRST_WAIT_S, Patience
 from gridbot.store.ingest import AccountSource
 from gridbot.store.landing import KnownOrder, landed_size, put
+from gridbot.store.newest_moves import move_newest
 from gridbot.store.reading import database_path
 from supervisor.store.database_losses import Losses
 from supervisor.store.landing_pace import LandingPace
@@ -204,6 +205,7 @@ class Writer:
                     keep_some(con, patience=self._patience)
                     self._look_at_pairs(con)
                     order.known = None
+                move_newest(con)
         self._uncertain, self._order = False, order
         return moved
 
@@ -218,6 +220,7 @@ class Writer:
             self._order.known = None
             did_some = keep_some(con, at_once, patience=self._patience)
             self._look_at_pairs(con)
+            move_newest(con)
         self._require_checkpoint()
         if not did_some:
             self._next_pairs = time.monotonic() + FIRST_WAIT_S

@@ -18,6 +18,7 @@ LOOPS = {
     *("gridbot.worker.entry", "gridbot.rescue.rescue_entry", "supervisor.process.loop", "supervisor.web.web_process"),
     "supervisor.notify.notify_process",
     "supervisor.telegram.telegram_process",
+    "gridbot.rehearsal",
 }
 
 

@@ -83,11 +83,13 @@ GRIDBOT = {
     "backtest": "atomic_file background bybit command_line commands config core exchange execution incidents lock_file"
     " market orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.params paper.rows"
     " paper.settings paper.worth private_files records risk state store version worker",
-    # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
+    # A worker and the paper exchange under virtual time. It may import all of the above; only a rehearsal imports it.
     "simulation": "frames background budget flatten incidents core ports strategies orders records risk execution bybit"
     " exchange config market state store worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.market paper.server"
     " paper.settings paper.streams process_guard segment_file",
+    # A worker at work before the first fork, by name only.
+    "rehearsal": "background config logging_setup paper.server paper.settings simulation system_ports worker",
 }
 SUPERVISOR = {
     "utc_time": "",

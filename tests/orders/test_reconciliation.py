@@ -76,6 +76,17 @@ def test_a_pass_ends_with_the_last_leg_or_the_wallet_whichever_comes_last(accoun
     assert (account.state.run, account.state.legs) == (None, {})
 
 
+def test_a_start_owes_what_it_has_not_paged_until_the_next_pass(account: Account) -> None:
+    account.ledger.last_exec_ts = account.state.complete_to_ms + 10_000
+    account.want_pass("start")
+    assert only(account, words.AskExecutions).question.from_ms == account.state.complete_to_ms + 5_000  # type: ignore[union-attr]
+    finish(account)
+    assert account.state.owes_rest
+    account.want_pass()
+    finish(account)
+    assert not account.state.owes_rest
+
+
 def test_the_report_counts_what_was_found(account: Account) -> None:
     held = resting(account)
     missing, listed = make_order(50, ticks=1005), make_order(51, ticks=1006)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -14,21 +13,7 @@ from typing import Any
 import pytest
 
 from supervisor.children import immortal
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def interpreters() -> list[str]:
-    """Every Python here whose layout is known: this one, those in PATH, those of pyenv."""
-    if sys.version_info[:2] in immortal.KNOWN:
-        return [sys.executable]
-    found = []
-    for major, minor in immortal.KNOWN:
-        pyenv = sorted(Path.home().glob(f".pyenv/versions/{major}.{minor}.*/bin/python"))
-        place = pyenv[-1] if pyenv else shutil.which(f"python{major}.{minor}")
-        found += [str(place)] if place else []
-    return found
-
+from tests.supervisor.children.known_interpreters import ROOT, interpreters
 
 # ------------------------------------------------------------------ the walk, in any Python
 

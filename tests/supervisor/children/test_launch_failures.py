@@ -53,8 +53,17 @@ def test_one_that_is_kept_ready_is_started_again(tmp_path: Path, monkeypatch: py
         await place.until(lambda: place.lost, "its end")
         place.launcher.look()
         assert place.server != first
+        assert place.launcher._preload == ["json"], "what it can do without may have been the cause"
 
-    run(tmp_path, work)
+    run(tmp_path, work, preload=("json", fork_server.REHEARSAL))
+
+
+def test_a_rehearsal_that_fails_is_told_and_all_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fork_server, "REHEARSAL", "tests.supervisor.no_such_module:rehearse")
+    fork_server._rehearse(str(tmp_path / "crash.log"))
+    text = (tmp_path / "crash.log").read_text()
+    assert "the rehearsal of a worker, without which workers take more memory" in text
+    assert "No module named 'tests.supervisor.no_such_module'" in text
 
 
 def test_threads_before_the_first_fork_are_refused(tmp_path: Path) -> None:

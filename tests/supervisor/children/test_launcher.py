@@ -162,6 +162,24 @@ def test_a_frozen_fork_server_is_replaced(tmp_path: Path, monkeypatch: pytest.Mo
     ]
 
 
+def test_one_that_has_forked_just_now_is_not_frozen_however_long_it_has_imported(tmp_path: Path) -> None:
+    """On a full machine imports took half a minute, and it was killed as soon as the first of all had been born."""
+
+    async def work(place: Place) -> None:
+        first = place.launch("a", "ends", 0)
+        await place.until(lambda: first.pid, "a birth")
+        os.kill(place.server, signal.SIGSTOP)
+        second = place.launch("b", "ends", 0)
+        [launch] = place.launcher._asked
+        assert launch.asked_at is not None
+        launch.asked_at -= launcher_module.FROZEN_S + 1  # as those that were asked for at once, before the imports
+        place.launcher.look()
+        os.kill(place.server, signal.SIGCONT)
+        await place.until(lambda: second.pid, "the next birth")
+
+    assert run(tmp_path, work).lost == []
+
+
 def test_what_waits_its_turn_is_born_by_the_next_fork_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launcher_module, "UNDER_WAY", 1)
 
