@@ -247,7 +247,7 @@ REVERTS: dict[str, Revert] = {
     "keep-cap-latch": Revert(
         "The latch of a cap outlives the process.",
         ("halted-sends-nothing",),
-        160,
+        246,
         behind.keep_no_cap_latch,
         is_slow=True,
     ),

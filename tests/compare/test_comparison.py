@@ -55,6 +55,7 @@ def run(directory: Path, here: list[Row], there: list[Row]) -> tuple[Outcome, Co
 def test_every_row_is_in_one_class_and_neither_order_nor_side_matters(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     here, there = drawn(draw, 150), drawn(draw, 130)
+    there[0] = here[0]  # one pair is the same in each seed
     outcome, rows, sides = run(tmp_path, here, there)
     assert sides == 280
     assert outcome.rows == sum(rows.values())
