@@ -289,7 +289,7 @@ REVERTS: dict[str, Revert] = {
     "state-log": Revert(
         "A strategy's state is in the journal with the execution that made it.",
         ("grid",),
-        29,
+        44,
         _save_states_beside_the_journal,
     ),
     "withdrawn": Revert(
