@@ -74,7 +74,7 @@ def _measured(own: OwnSupervisor, process: psutil.Process, seconds: float) -> Fi
             Figure(
                 f"{name}: p99 of the way into the file", quantile(delays, 0.99), "ms", "the beat of 0.85 s, a flush"
             ),
-            Figure(f"{name}: longest", max(delays), "ms", "each minute a flush moves what has landed"),
+            Figure(f"{name}: longest", max(delays), "ms", "each two minutes a flush moves what has landed"),
         ]
     return figures
 

@@ -127,16 +127,16 @@ def _part(
     kept: list[Sequence[str]] = [_digits(list(numbers)), _digits(times)]
     told: list[str] = []
     for (write, form), column in zip(columns, zip(*values_of(records), strict=True), strict=True):
-        first = column[0]
-        if first is None and column.count(None) == count:
+        texts: Sequence[Any] = column
+        if write is _decimals and column[0] is not None:  # equal ones such as 1.0 and 1.00 have other texts
+            texts = write(column)
+        first = texts[0]
+        if first == texts[-1] and texts.count(first) == count:
             forms.append("=")
-            same.append(None)
+            same.append(first if first is None else _value(first, form, write))
             continue
-        texts = column if write is None else write(column)
-        if texts[0] == texts[-1] and texts.count(texts[0]) == count:
-            forms.append("=")
-            same.append(_value(texts[0], form))
-            continue
+        if texts is column and write is not None:
+            texts = write(column)
         if write is None:
             try:
                 told.append("".join(texts))
@@ -150,9 +150,11 @@ def _part(
     return [kind, count, names, "".join(forms), same], END.join([*map(SEP.join, zip(*kept, strict=True)), ""])
 
 
-def _value(text: Any, form: str) -> Any:
-    if form == "s":
-        return text if isinstance(text, str) else _no_text(text)
+def _value(value: Any, form: str, write: _Write | None) -> Any:
+    """What stands for all: a text (also of decimals), or the number or truth of which `write` makes one."""
+    if form == "s" or write is None:
+        return value if isinstance(value, str) else _no_text(value)
+    text = write((value,))[0]
     return int(text) if form == "i" else text == "true"
 
 

@@ -108,6 +108,7 @@ class Recorder:
         self.journal = journal
         self.queue = queue
         self._clock = clock
+        self._wall_us = clock.wall_us
         self._keep_journal = keep_journal
         self._memory_limit = memory_limit
         self._most_rows = min(MOST_ROWS, memory_limit // 2 // _ROW_BYTES)
@@ -127,7 +128,7 @@ class Recorder:
         self._row_times: list[int] = []
         """The newest records, which are no frames yet, and their times (wall us)."""
         self._row_room = 0
-        """As many more may wait so without a look at the memory: none if no block is to be, or the disk has refused."""
+        """As many may wait so without a look at the memory: none if no block is to be, or the disk has refused."""
         self._unoffered: list[bytes] = []
         self._unoffered_first = self._next_seq
         self._unoffered_end = (0, 0, 0)
@@ -144,30 +145,29 @@ class Recorder:
 
     def record(self, record: Record | StateRecord) -> int:
         """Number the record and keep it for the next `write`. 0 when it was dropped (see `stats.records_refused`)."""
-        if not self._row_room:
-            return self._record(record, self._clock.wall_us())
-        self._row_room -= 1
-        self._rows.append(record)
-        self._row_times.append(self._clock.wall_us())
-        self._buffer_bytes += _ROW_BYTES
+        rows = self._rows
+        if len(rows) >= self._row_room:
+            return self._record(record, self._wall_us())
+        rows.append(record)
+        self._row_times.append(self._wall_us())
         self._next_seq = (seq := self._next_seq) + 1
         return seq
 
     def record_sent(self, order_data: bytes) -> int:
         """Number and keep the record of an order that is being sent (`sent_order`), like `record`. On the hot path."""
-        if self._buffer_bytes + self.journal.backlog_bytes > self._memory_limit:
+        if self._held > self._memory_limit:
             self._refused += 1
             return 0
         seq = self._next_seq
-        self._keep(codec.encode_data(self._order_head, seq, self._clock.wall_us(), order_data))
+        self._keep(codec.encode_data(self._order_head, seq, self._wall_us(), order_data))
         return seq
 
     def record_later(self, make: Callable[[], Record]) -> None:
         """Record what `make` returns with the next `write`, dated now: no request waits for it. It must not raise."""
-        self._later.append((self._clock.wall_us(), make))
+        self._later.append((self._wall_us(), make))
 
     def _record(self, record: Record | StateRecord, local_ts: int) -> int:
-        held = self._buffer_bytes + self.journal.backlog_bytes
+        held = self._held
         if held > self._memory_limit // 2 and self._gives_up(record, held):
             self._refused += 1
             return 0
@@ -176,7 +176,6 @@ class Recorder:
             self._rows.append(record)
             self._row_times.append(local_ts)
             self._next_seq += 1
-            self._buffer_bytes += _ROW_BYTES
         elif (encoded := self._encoded(seq, local_ts, record)) is None:
             return 0
         else:
@@ -184,6 +183,11 @@ class Recorder:
             if type(record) in _URGENT:
                 self._urgent = True
         return seq
+
+    @property
+    def _held(self) -> int:
+        """Bytes that wait in memory, here and in the journal."""
+        return self._buffer_bytes + _ROW_BYTES * len(self._rows) + self.journal.backlog_bytes
 
     def _encoded(self, seq: int, local_ts: int, record: Record | StateRecord) -> bytes | None:
         """The frame of a record; None, and one more that is refused, when it cannot be written."""
@@ -207,7 +211,6 @@ class Recorder:
         """Make frames of what waits as it is. The number of one that cannot be written is lost."""
         rows, times = self._rows, self._row_times
         self._rows, self._row_times = [], []
-        self._buffer_bytes -= _ROW_BYTES * len(rows)
         self._urgent |= not _URGENT.isdisjoint(map(type, rows))
         first = self._next_seq - len(rows)
         for at in range(0, len(rows), MOST_ROWS):
@@ -380,7 +383,7 @@ class Recorder:
             queue_dropped=self._queue_dropped,
             records_refused=self._refused,
             bytes_written=journal.bytes_written,
-            backlog_bytes=self._buffer_bytes + journal.backlog_bytes,
+            backlog_bytes=self._held,
             journal_age_s=self._clock.monotonic_s() - self._last_write,
             journal_error=self._keep_error or journal.error or journal.sync_error,
             damages=tuple(str(damage) for damage in journal.damages),

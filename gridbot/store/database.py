@@ -210,12 +210,12 @@ class Database:
         changed = self._is_changed()  # before the file is as we leave it
         self._was_changed |= changed
         self.is_as_left = self._left is not None and not changed
-        con = self._attached()
+        engine = self._attached()
         try:
-            con.execute(f"USE {_NAME}")
-            yield con
-            con.execute("USE memory")
-            con.execute(f"DETACH {_NAME}")  # writes the log into the file and closes both
+            with contextlib.closing(engine.cursor()) as con:  # closed it has no result that keeps the file open
+                con.execute(f"USE {_NAME}")
+                yield con
+            engine.execute(f"DETACH {_NAME}")  # writes the log into the file and closes both
             self._left = _state(self.path)
         except BaseException:
             self.close()

@@ -2,7 +2,7 @@
 
 A commit costs by the number of tables that it touches: some 5 ms each, and 10 ms for each rollup, whether it brings one
 row or a thousand. So an ordinary flush puts the bodies of its frames into the table `landed`, all kinds together, and
-up to a minute later one transaction moves what is there. The views (`stored_views`) show both as one. Offsets land
+up to two minutes later one transaction moves what is there. The views (`stored_views`) show both as one. Offsets land
 too, as rows of a kind of their own, in the same transaction as the records: so each record is there once, also after
 kill -9, as in `commit`.
 

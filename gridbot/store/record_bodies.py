@@ -69,7 +69,7 @@ def chunk_above(
 
 
 def _landed(con: duckdb.DuckDBPyConnection, above: Mapping[str, int], limit: int, kinds: Collection[str]) -> Chunk:
-    """Asks for what is above the numbers alone: up to a minute of records has landed, and is looked at each time."""
+    """Asks for what is above the numbers alone: up to two minutes of records have landed, and are looked at."""
     chunk = Chunk()
     most = LOOKED_AT * limit
     statement = f"""

@@ -54,10 +54,6 @@ __all__ = [
 STORAGE_VERSION: Final = "v1.4.0"
 LONG_VIEW: Final = 250
 """Characters from which a view is kept as a text in the file."""
-OFTEN_ASKED: Final = frozenset(
-    ("latest_positions", "live_orders", "daily_sums", "grid_pairs_landed", "grid_trades", "grid_levels")
-)
-"""What the page and `statement` ask again and again, or is long: parsing would cost them a third more."""
 EVERY_VIEW: Final = (*STORED_VIEWS, LANDED_PAIRS, *VIEWS)
 _INSTEAD: Final = {view.name: view for view in (*PLAIN_VIEWS, *VIEWS_FROM_ROWS)}
 VIEWS_OF_ROWS: Final = (
@@ -91,7 +87,7 @@ _INTERNAL_TABLES: Final = {
 _INTERNAL_DOCS: Final = {
     "schema_versions": "Versions of this schema that the file has had; the newest counts.",
     as_stored(OFFSETS): "Number of the last record of each account that is in its table; read ingest_offsets.",
-    LANDED: "What came within the last minute, as it came; the views of the records show it with the stored rows.",
+    LANDED: "What came within the last two minutes, as it came; the views of the records show it with the stored rows.",
     "ingest_gaps": "Record numbers that could not be had: the journal was damaged or removed.",
     "ingest_rejects": "Records that fit no table, as they were; nothing is thrown away.",
 }
@@ -222,8 +218,8 @@ def _create_views(con: duckdb.DuckDBPyConnection, views: tuple[View, ...]) -> No
 
 def _in_the_file(view: View) -> str:
     """A view as the file has it. A long one is a text, which is parsed when it is asked: each flush of the writer reads
-    and writes all of them, and a text takes it a tenth of the time. What is asked again and again stays as it is."""
-    if len(view.sql) < LONG_VIEW or view.name in OFTEN_ASKED:
+    and writes all of them, and a text takes it a tenth of the time."""
+    if len(view.sql) < LONG_VIEW:
         return view.sql
     return f"FROM query({quote(view.sql)})"
 

@@ -1,7 +1,7 @@
 """Columns of the record types as SQL: their types, and how a value of a frame's JSON becomes one.
 
 Here stand also the names under which rows are stored. Users read `executions`, a view; its rows are in the table
-`executions_stored`, and for up to a minute in `landed` (see `gridbot.store.landing`).
+`executions_stored`, and for up to two minutes in `landed` (see `gridbot.store.landing`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def as_stored(name: str) -> str:
 
 
 _KNOWN_NAMES: Final = {
-    LANDED: "records of the last minute, of any kind",
+    LANDED: "records of the last two minutes, of any kind",
     as_stored("execution_rows"): "executions",
     as_stored("execution_contexts"): "what executions have in common",
     as_stored("execution_contexts_again"): "what executions have in common",

@@ -1,9 +1,9 @@
 """What users read as the record tables: views over the stored rows and over those that have landed only.
 
 A record is a line of JSON in the table `landed` until the writer puts many at once into the tables of their kinds, up
-to a minute later. These views show it from the first moment, as the same row: values that do not fit are NULL here, so
-that no line breaks a query (`landing` takes none that would be). Rollups likewise: what is stored, plus what the landed
-rows change. Only functions of DuckDB 1.4, as in `views`.
+to two minutes later. These views show it from the first moment, as the same row: values that do not fit are NULL here,
+so that no line breaks a query (`landing` takes none that would be). Rollups likewise: what is stored, plus what the
+landed rows change. Only functions of DuckDB 1.4, as in `views`.
 """
 
 from __future__ import annotations

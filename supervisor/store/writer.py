@@ -53,8 +53,9 @@ TOLD_S: Final = 5.0
 class WriterSpec:
     """What the supervisor gives the writer. `flush_interval` in seconds.
 
-    `max_rows` and `max_bytes` bound one transaction, and so the memory it takes; `max_rows` is the size of a row group
-    in DuckDB, because a table's last one is rewritten with each transaction until it is full.
+    `max_rows` and `max_bytes` bound one transaction, and so the memory it takes. What is read last may go 14,000 rows
+    beyond `max_rows`, and all of them fit one row group of DuckDB: each transaction begins another, and neighbours are
+    written anew where that makes fewer of them, which of such large ones it does not.
 
     `compact_s`: how long records stay in the table where few land at first (`gridbot.store.landing`).
 
@@ -68,9 +69,9 @@ class WriterSpec:
     data_dir: Path
     accounts: tuple[str, ...]
     flush_interval: float = 0.85
-    max_rows: int = 122_880
+    max_rows: int = 108_000
     max_bytes: int = 96 * 1024 * 1024
-    compact_s: float = 60.0
+    compact_s: float = 120.0
     compact_journal_s: float = QUIET_S
     keep_days: Mapping[str, float] = field(default_factory=dict)
     logging: Any = None

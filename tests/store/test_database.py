@@ -89,3 +89,17 @@ def test_damage_is_told_from_other_failures(tmp_path: Path, content: bytes) -> N
     assert not file_errors.is_log_damage(failed.value)
     assert not file_errors.is_damage(duckdb.IOException("Cannot open file: No space left on device"))
     assert file_errors.first_line(duckdb.IOException("")) == "IOException('')"
+
+
+def test_nobody_is_kept_off_by_a_result_that_was_not_read_to_its_end(tmp_path: Path) -> None:
+    database = Database(tmp_path / "gridbot.duckdb")
+    database.prepare()
+    with database.open() as con:
+        con.execute("CREATE TABLE many AS SELECT range AS n FROM range(100_000)")
+        assert con.execute("SELECT n FROM many").fetchone() == (0,)
+    with duckdb.connect(str(database.path), read_only=True) as reader:  # refused while another instance has the file
+        assert reader.execute("SELECT count(*) FROM many").fetchone() == (100_000,)
+    with pytest.raises(duckdb.CatalogException), database.open() as con:
+        con.execute("FROM many SELECT n").execute("SELECT missing()")
+    duckdb.connect(str(database.path), read_only=True).close()
+    database.close()

@@ -35,7 +35,7 @@ def test_blocks_that_another_program_damages_are_noticed_while_the_writer_runs(t
         damage_block(database_path(tmp_path), "landed", "body")
         health = writer.wait_health(lambda m: m.get("damage"), "damage")
         assert health["damage"].startswith(
-            "the database is damaged: records of the last minute, of any kind (rows from 0: "
+            "the database is damaged: records of the last two minutes, of any kind (rows from 0: "
         )
         assert "checksum" in health["damage"]
         assert "gridbot-supervisor rebuild" in health["damage"]

@@ -368,14 +368,15 @@ def test_a_writer_that_is_away_for_long_costs_nobody_memory_and_is_caught_up_wit
 
 def test_the_engine_is_started_anew_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gridbot.store.database.ENGINE_USES", 3)
-    engines = []
+    uses = []
     database = Database(database_path(tmp_path))
     database.prepare()
     for _ in range(8):
         with database.open() as con:
-            engines.append(con)
+            con.execute("CREATE TABLE IF NOT EXISTS memory.uses AS SELECT 0 AS n; UPDATE memory.uses SET n = n + 1")
+            uses += con.execute("SELECT n FROM memory.uses").fetchone() or ()
     database.close()
-    assert len({id(engine) for engine in engines}) == 3
+    assert uses == [1, 2, 3, 1, 2, 3, 1, 2]
 
 
 def test_a_writer_whose_lock_another_has_taken_ends_in_plain_words(tmp_path: Path) -> None:
