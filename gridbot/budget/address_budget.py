@@ -68,6 +68,8 @@ class AddressBudget:
         self._beside: list[_OrderTurn] = []
         """Those of others, in `order_turn`."""
         self._said: tuple[Any, ...] = ()
+        self._seen = 0
+        """What we were lent in all when it was said."""
         self._said_s = float("-inf")
         self._timer: Timer | None = None
         self._looking = False
@@ -265,13 +267,17 @@ class AddressBudget:
     def _say(self, now_s: float) -> None:
         permits = self.permits
         wants = permits.wants(now_s)
-        news = (permits.returned, wants)
-        if self._send is None or (news == self._said and not (any(wants[:-1]) and now_s - self._said_s >= AGAIN_S)):
+        if self._send is None or (self._knows(wants) and not (any(wants[:-1]) and now_s - self._said_s >= AGAIN_S)):
             return
         if now_s - self._said_s < APART_S:
             return  # `_look_again` comes back to it
-        self._said, self._said_s = news, now_s
+        self._said, self._seen, self._said_s = (permits.returned, wants), permits.lent, now_s
         self._send({"type": "requests", "seen": permits.lent, "back": permits.returned, "wants": wants})
+
+    def _knows(self, wants: tuple[int, ...]) -> bool:
+        """Whether the supervisor was told so. To want one more is news when the one it was told of has been lent."""
+        is_met = any(wants[:-1]) and self._seen != self.permits.lent
+        return not is_met and self._said == (self.permits.returned, wants)
 
     def _look_again(self, now_s: float) -> None:
         permits = self.permits
@@ -285,7 +291,7 @@ class AddressBudget:
         rested_s = permits.next_s(now_s)
         if waits or permits.keep is not None:
             wait_s = AGAIN_S if rested_s is None else min(AGAIN_S, rested_s)
-        if (permits.returned, permits.wants(now_s)) != self._said:
+        if not self._knows(permits.wants(now_s)):
             wait_s = min(wait_s, APART_S)
         self._timer = self._clock.call_later(max(wait_s, 0.001), self._look)
 

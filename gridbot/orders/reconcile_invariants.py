@@ -18,6 +18,7 @@ from gridbot.orders.reconcile_look_ups import SETTLE_AFTER_S, known_of
 from gridbot.orders.reconcile_state import (
     Now,
     Part,
+    Pass,
     Phase,
     ReconcileState,
     View,
@@ -187,15 +188,21 @@ def everything_goes_on(state: ReconcileState, under_way: Collection[Who]) -> lis
     if ends and not any(who.part is Part.END and who.number == ends for who in under_way):
         wrong.append(f"ends wait for an answer to no question ({ends})")
     run = state.run
-    if run is not None and run.phase in (Phase.EXECUTIONS, Phase.LISTING, Phase.WALLET):
+    if run is not None and (run.phase in (Phase.EXECUTIONS, Phase.LISTING) or _waits_for_wallet(run)):
         waits.append(Who(Part.PASS, "", run.number))
     wrong += [f"{who} waits for an answer to no question" for who in waits if who not in under_way]
     if run is not None and run.phase is Phase.ORDERS:
         asked = {key for key, entry in state.looking.items() if entry.due_s is None}
         wrong += [f"the pass waits for {key}, which is not asked for" for key in sorted(run.waiting - asked)]
-    if run is not None and run.phase is Phase.POSITIONS and 0 not in state.legs:
+    if run is not None and run.legs - set(state.legs):
         wrong.append("the pass waits for legs that nobody reads")
+    if run is not None and run.phase is Phase.FIGURES and run.has_wallet and not run.legs:
+        wrong.append("the pass has all figures and does not end")
     return wrong
+
+
+def _waits_for_wallet(run: Pass) -> bool:
+    return run.phase is Phase.FIGURES and not run.has_wallet
 
 
 def is_covered(state: ReconcileState, made: Iterable[ExecutionEvent], ledger: Ledger) -> list[str]:

@@ -3,18 +3,21 @@
 ::
 
     positions asked ──► they add up ──► taken
-          ▲    └──────► they do not ──► executions paged ──► none was new ──► taken, with a doubt
-          └───────────────────── some were new, up to five times ──┘   │       └► the same again, 5 s later: adjusted
-                                                                       └► before the first execution: adjusted
+      ▲        └──────► they do not ──► executions paged ──► none was new ──► taken, with a doubt
+      │                                      │                 │       └► the same again, 5 s later: adjusted
+      │                                      ▼                 └► before the first execution: adjusted
+      └─ five times ─ still not ◄── some were new: the same rows are compared again ──► they add up ──► taken
 
 Paged are first those since the watermark, which explain nearly every difference; where none of them is new, and at the
 last look, all of its overlap, too.
 
 A row is compared with what our executions had added up to when the exchange made it (`LegHistory.at`): it may be
-ahead of them, or old. It is taken for the risk rules, which want the exchange's newest word; the ledger believes it
-only before a leg's first execution, or when the executions were paged twice and still leave the same difference.
-Executions that come later all the same go in before the row, so that none counts twice. A row older than what is folded
-says nothing: a leg that was traded in one-way mode has, in hedge mode again, the row of before.
+ahead of them, or old. So one that is explained by executions that were paged after it is taken, whatever was traded
+since: were it read again in a fast market, the next one would be ahead again. It is taken for the risk rules, which
+want the exchange's newest word; the ledger believes it only before a leg's first execution, or when the executions were
+paged twice and still leave the same difference. Executions that come later all the same go in before the row, so that
+none counts twice. A row older than what is folded says nothing: a leg that was traded in one-way mode has, in hedge
+mode again, the row of before.
 """
 
 from __future__ import annotations
@@ -58,6 +61,9 @@ def on_positions(turn: Turn, who: Who, rows: Sequence[PositionEvent]) -> int | N
     if legs is None or legs.rows:
         return None
     if legs.looks > 0 and any(_differs(turn, row) for row in rows):
+        if legs.compares:
+            _ask(turn, ticket, replace(legs, compares=False))
+            return None
         is_last = legs.looks == 1
         _page(turn, ticket, replace(legs, rows=tuple(rows)), pages_all=is_last or not turn.has_watermark)
         return None
@@ -69,8 +75,8 @@ def on_executions(turn: Turn, who: Who, fresh: Sequence[ExecutionEvent]) -> int 
     ticket, legs = _of(turn, who)
     if legs is None or not legs.rows:
         return None
-    if fresh:
-        _ask(turn, ticket, replace(legs, looks=legs.looks - 1, rows=()))
+    if fresh:  # they are counted once this step has ended
+        _ask(turn, ticket, replace(legs, looks=legs.looks - 1, rows=(), compares=True), legs.rows)
         return None
     if not legs.pages_all:
         _page(turn, ticket, legs, pages_all=True)
@@ -96,10 +102,10 @@ def _of(turn: Turn, who: Who) -> tuple[int, Legs | None]:
     return ticket, legs if legs is not None and legs.number == who.number else None
 
 
-def _ask(turn: Turn, ticket: int, legs: Legs) -> None:
+def _ask(turn: Turn, ticket: int, legs: Legs, rows: tuple[PositionEvent, ...] = ()) -> None:
     number = turn.number()
     _put(turn, ticket, replace(legs, number=number))
-    turn.effects.append(AskPositions(Who(Part.LEGS, str(ticket), number), legs.symbol))
+    turn.effects.append(AskPositions(Who(Part.LEGS, str(ticket), number), legs.symbol, rows))
 
 
 def _page(turn: Turn, ticket: int, legs: Legs, *, pages_all: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gridbot.core import PositionEvent
 from gridbot.orders.reconcile_state import Who
 
 __all__ = [
@@ -63,10 +64,14 @@ class AskClosed:
 
 @dataclass(frozen=True, slots=True)
 class AskPositions:
-    """Both legs of a symbol."""
+    """Both legs of a symbol.
+
+    With `rows` nobody is asked: these were read before what was paged was counted, and are to be compared once more.
+    """
 
     who: Who
     symbol: str
+    rows: tuple[PositionEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

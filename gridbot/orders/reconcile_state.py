@@ -110,8 +110,7 @@ class Phase(StrEnum):
     EXECUTIONS = "executions"
     LISTING = "listing"
     ORDERS = "orders"
-    POSITIONS = "positions"
-    WALLET = "wallet"
+    FIGURES = "figures"
 
 
 class Part(StrEnum):
@@ -163,7 +162,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """The pass under way. `waiting`: orders asked for by id; `symbols`: those whose legs are still to be read.
+    """The pass under way. `waiting`: orders asked for by id; `legs`: the tickets of those that are still being read.
 
     `asked_ms` and `cancels` (`reconcile.answered_cancels`) are of the time at which the listing was asked for.
     """
@@ -175,7 +174,8 @@ class Pass:
     asked_ms: int = 0
     cancels: Mapping[str, int] = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
-    symbols: tuple[str, ...] = ()
+    legs: frozenset[int] = frozenset()
+    has_wallet: bool = False
     report: Report = Report()
 
 
@@ -245,8 +245,9 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """Both legs of a symbol that are being read, for a ticket (0: for the pass). `rows` wait for executions: for those
-    of the last seconds, or (`pages_all`) for all since the watermark.
+    """Both legs of a symbol that are being read, for a ticket (0 and below: for the pass). `rows` wait for executions:
+    for those of the last seconds, or (`pages_all`) for all since the watermark. `compares`: rows of before the last
+    paging are compared once more.
     """
 
     symbol: str
@@ -254,6 +255,7 @@ class Legs:
     number: int
     rows: tuple[PositionEvent, ...] = ()
     pages_all: bool = False
+    compares: bool = False
 
 
 @dataclass(frozen=True, slots=True)

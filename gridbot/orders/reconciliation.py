@@ -2,12 +2,12 @@
 
 A pass runs at start, after every reconnect, each minute, and whenever something does not fit::
 
-    idle ──Asked──► EXECUTIONS ──► LISTING ──► ORDERS ──► POSITIONS ──► WALLET ──► idle
-     ▲               since the       rows        missing or     each leg       taken   │
-     │               watermark,      applied,    contradicted                          │
-     │               applied,        adopted     orders by id                          │
-     │               it moves                                                          │
-     └───────── QueryFailed in any phase: the pass is broken off, what was applied stays ◄┘
+    idle ──Asked──► EXECUTIONS ──► LISTING ──► ORDERS ──► FIGURES ──► idle
+     ▲               since the       rows        missing or     all legs and │
+     │               watermark,      applied,    contradicted   the wallet,  │
+     │               applied,        adopted     orders by id   taken as     │
+     │               it moves                                   they come    │
+     └── QueryFailed in any phase: the pass is broken off, what was applied stays ◄┘
 
     Asked during a pass is a wish: when the pass has ended, in whatever way, another one begins.
 
@@ -28,8 +28,9 @@ the watermark on, and only the list, which may be late, tells of what came befor
 | ListingAnswered | LISTING | EndUnseen is due for what is open by our records alone; Restate (`reconcile_ends`) |
 | ListingAnswered, OrderAnswered | any | EndUnseen, where it was asked for that |
 | OrderAnswered | ORDERS, or between passes | ApplyRow, Revive, LookedUp (`reconcile_look_ups`) |
-| PositionsAnswered | POSITIONS, or between passes | TakePosition, Adjust, or AskExecutions first (`reconcile_legs`) |
-| WalletAnswered | WALLET | TakeWallet, Finished |
+| PositionsAnswered | FIGURES, or between passes | TakePosition, Adjust, or AskExecutions first (`reconcile_legs`) |
+| WalletAnswered | FIGURES | TakeWallet |
+| the last of both | FIGURES | Finished |
 | LookUpWanted, Time | any | AskOrder and AskExecutionsOf when due; Settle |
 | any answer | any | Halt of the symbols that a row of it, which cannot be read, is about; the rest of it counts |
 | QueryFailed | any | Failed for a pass or reading; look-ups are asked again, after 1, 2, 4 … 30 s |
@@ -89,7 +90,7 @@ from gridbot.orders.reconcile_words import (
 __all__ = ["step"]
 
 FOR_THE_PASS = 0
-"""The ticket of legs that a pass reads."""
+"""The first ticket of legs that a pass reads; that of the next symbol is one less."""
 
 
 def step(state: ReconcileState, event: Event, now: Now, view: View) -> tuple[ReconcileState, list[Effect]]:
@@ -250,37 +251,43 @@ def _order_done(turn: Turn, key: str) -> None:
 
 
 def _wait_for(turn: Turn, run: Pass, waiting: frozenset[str]) -> None:
-    """Wait for the answers about these orders, then read the legs."""
+    """Wait for the answers about these orders, then read the legs and the wallet, all at once."""
     turn.change(run=replace(run, waiting=waiting))
-    if not waiting:
-        _next_legs(turn, replace(run, waiting=waiting, phase=Phase.POSITIONS, symbols=tuple(turn.view.strategies)))
-
-
-def _next_legs(turn: Turn, run: Pass) -> None:
-    if run.symbols:
-        legs.begin(turn, run.symbols[0], FOR_THE_PASS)
-        turn.change(run=replace(run, symbols=run.symbols[1:]))
-    else:
-        turn.change(run=replace(run, phase=Phase.WALLET))
-        turn.effects.append(AskWallet(Who(Part.PASS, "", run.number)))
+    if waiting:
+        return
+    symbols = {FOR_THE_PASS - number: symbol for number, symbol in enumerate(turn.view.strategies)}
+    turn.change(run=replace(run, waiting=waiting, phase=Phase.FIGURES, legs=frozenset(symbols), has_wallet=False))
+    for ticket, symbol in symbols.items():
+        legs.begin(turn, symbol, ticket)
+    turn.effects.append(AskWallet(Who(Part.PASS, "", run.number)))
 
 
 def _legs_done(turn: Turn, ticket: int | None) -> None:
     run = turn.state.run
-    if ticket == FOR_THE_PASS and run is not None:
-        _next_legs(turn, run)
-    elif ticket is not None:
+    if ticket is None:
+        return
+    if run is None or ticket > FOR_THE_PASS:
         turn.effects.append(Finished((ticket,)))
+    else:
+        _end_with(turn, replace(run, legs=run.legs - {ticket}))
 
 
 def _on_wallet(turn: Turn, who: Who, wallet: WalletEvent) -> None:
-    run = _in(turn, who, Phase.WALLET)
-    if run is not None:
-        now_s = turn.now.mono_s
+    run = _in(turn, who, Phase.FIGURES)
+    if run is not None and not run.has_wallet:
         turn.effects.append(TakeWallet(wallet))
-        turn.effects.append(Finished(run.wish.tickets, run.wish.reason, run.report, now_s - run.started_s))
-        turn.change(run=None, last_s=now_s, failure="")
-        _grant(turn)
+        _end_with(turn, replace(run, has_wallet=True))
+
+
+def _end_with(turn: Turn, run: Pass) -> None:
+    """One more figure is taken; the pass ends with the last one."""
+    if run.legs or not run.has_wallet:
+        turn.change(run=run)
+        return
+    now_s = turn.now.mono_s
+    turn.effects.append(Finished(run.wish.tickets, run.wish.reason, run.report, now_s - run.started_s))
+    turn.change(run=None, last_s=now_s, failure="")
+    _grant(turn)
 
 
 def _grant(turn: Turn) -> None:
@@ -324,7 +331,7 @@ def _legs_failed(turn: Turn, who: Who, error: Exception) -> None:
     reading = turn.state.legs.get(ticket)
     if reading is None or reading.number != who.number:
         return
-    if ticket == FOR_THE_PASS:
+    if ticket <= FOR_THE_PASS:
         _break_off(turn, error)
     else:
         legs.drop(turn, ticket)
@@ -334,7 +341,8 @@ def _legs_failed(turn: Turn, who: Who, error: Exception) -> None:
 def _break_off(turn: Turn, error: Exception) -> None:
     run = turn.state.run
     if run is not None:
-        legs.drop(turn, FOR_THE_PASS)
+        for ticket in run.legs:
+            legs.drop(turn, ticket)
         took_s = turn.now.mono_s - run.started_s
         turn.effects.append(Failed(run.wish.tickets, error, run.wish.reason, took_s))
         failure = with_reading_remedy(error) if isinstance(error, ExchangeError) else str(error) or type(error).__name__
@@ -350,7 +358,7 @@ def _on_broke(turn: Turn, error: Exception) -> None:
     for key, missing in turn.state.missing.items():
         look_ups.on_missing_failure(turn, Who(Part.MISSING, key, missing.number))
     ends.on_failure(turn, Who(Part.END, "", turn.state.ends.number), error)
-    for ticket in set(turn.state.legs) - {FOR_THE_PASS}:
+    for ticket in [each for each in turn.state.legs if each > FOR_THE_PASS]:
         legs.drop(turn, ticket)
         turn.effects.append(Failed((ticket,), error))
     _break_off(turn, error)

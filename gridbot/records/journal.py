@@ -58,7 +58,9 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         segment_bytes: int = SEGMENT_BYTES,
         sync_interval: float = 1.0,
         disk: SegmentDisk | None = None,
+        is_cut_off: bool = False,
     ) -> None:
+        """`is_cut_off`: as in `recover`."""
         self.directory = directory
         self.account = account
         self.durability = Durability(durability)
@@ -76,7 +78,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         except Locked as exc:
             raise _busy(directory, account, exc) from exc
         try:
-            recovered = recover(directory)
+            recovered = recover(directory, is_cut_off=is_cut_off)
             self._segment = SegmentFile(directory, recovered.segment, recovered.size, self._disk)
         except BaseException:
             self._disk.close(self._lock_fd)

@@ -19,6 +19,8 @@ from gridbot.segment_file import remove_unfinished, segment_numbers, segment_pat
 
 __all__ = ["Recovered", "recover"]
 
+END_BYTES: Final = 64 * 1024
+"""Of a journal whose writer was killed so much is read: hundreds of records, of which one write has a few at most."""
 _DAMAGED = "damaged"
 _WORD: Final = rb'"(?:[^"\\]|\\.)*"'
 _HEAD: Final = re.compile(BLOCK_HEAD.replace(b"{", rb"\{") + _WORD + b',"run_id":' + _WORD + b',"seq":([0-9]{1,18})')
@@ -34,12 +36,13 @@ class Recovered:
     damages: tuple[Damage, ...] = ()
 
 
-def recover(directory: Path) -> Recovered:
+def recover(directory: Path, *, is_cut_off: bool = False) -> Recovered:
     """Cut a torn end off the newest segment, kept in `damaged/`. Only for who holds the journal's lock. Raises OSError,
     NewerJournal when the newest segment has what a newer gridbot wrote: nothing is changed then.
 
     No number is given twice: not one that the database holds already, and not one of a damaged frame at the end, which
-    was whole once.
+    was whole once. `is_cut_off`: its last writer, of this very version, was killed while the machine went on. Then only
+    the end can be torn, so where that is whole the rest, up to 8 MB, is not looked at.
     """
     remove_temporary_files(directory / _DAMAGED)
     remove_unfinished(directory)
@@ -48,6 +51,9 @@ def recover(directory: Path) -> Recovered:
     if not segments:
         return Recovered(committed + 1, 0, committed)
     path = segment_path(directory, segments[-1])
+    if is_cut_off and (whole := _of_whole_end(path)) is not None:
+        size, last = whole
+        return Recovered(segments[-1], size, max(last, committed))
     buffer = path.read_bytes()
     bodies, damaged, done = split(buffer, complete=False)
     _require_known(bodies)
@@ -61,6 +67,25 @@ def recover(directory: Path) -> Recovered:
         damages.append(_set_aside(path, buffer, done, len(buffer)))
         os.truncate(path, done)
     return Recovered(segments[-1], done, max(last, committed), tuple(damages))
+
+
+def _of_whole_end(path: Path) -> tuple[int, int] | None:
+    """Size and last number of a segment that ends with whole frames; None when that has to be looked at more closely.
+
+    Also where the whole segment is no longer than what is read of its end.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size <= END_BYTES:
+            return None
+        file.seek(size - END_BYTES)
+        buffer = file.read()
+    begin = buffer.find(b"\n") + 1
+    bodies, damaged, done = split(buffer[begin:], complete=False)
+    if not bodies or damaged or begin + done < len(buffer):
+        return None
+    _require_known(bodies)
+    return size, codec.seq_of(bodies[-1])
 
 
 def _require_known(bodies: list[bytes]) -> None:

@@ -217,7 +217,7 @@ REVERTS: dict[str, Revert] = {
         _pause_for_nothing,
     ),
     "unseen-ends": Revert(
-        "An order that ended while no worker followed it gets its last record.", ("records-rest",), 2, _ask_for_no_ends
+        "An order that ended while no worker followed it gets its last record.", ("records-rest",), 5, _ask_for_no_ends
     ),
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
     "own-by-id": Revert(
@@ -239,10 +239,10 @@ REVERTS: dict[str, Revert] = {
     "ended-at-once": Revert(
         "An order that is accepted and ended at once counts as refused.",
         ("level-is-calm",),
-        2,
+        60,
         words.count_no_end_at_once,
     ),
-    "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 141, _keep_no_holds),
+    "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 142, _keep_no_holds),
     "keep-latch": Revert("The loss latch outlives the process.", ("halted-sends-nothing",), 41, behind.keep_no_latch),
     "keep-cap-latch": Revert(
         "The latch of a cap outlives the process.",
@@ -255,7 +255,7 @@ REVERTS: dict[str, Revert] = {
         "Above the margin ratio nothing is opened.", ("halted-sends-nothing",), 51, behind.brake_nothing
     ),
     "grant-wishes": Revert(
-        "A pass asked for during one is another one.", ("reconcile-rules",), 5, behind.drop_the_wish
+        "A pass asked for during one is another one.", ("reconcile-rules",), 10, behind.drop_the_wish
     ),
     "ask-for-missing": Revert(
         "The executions that a finished order lacks are asked for by its id.",
@@ -289,7 +289,7 @@ REVERTS: dict[str, Revert] = {
     "state-log": Revert(
         "A strategy's state is in the journal with the execution that made it.",
         ("grid",),
-        29,
+        44,
         _save_states_beside_the_journal,
     ),
     "withdrawn": Revert(

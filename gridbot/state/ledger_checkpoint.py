@@ -63,7 +63,7 @@ class Checkpoint:
         self._saved_fills: Any = None
         self._knows_orders = True
         """False when the checkpoint tells of no orders: those in the journal before it are then all that is known."""
-        self._is_brought = False
+        self.is_brought = False
         """Another host had the account until now: this journal's older records say nothing about it."""
         self._waiting: dict[str, Any] | None = None
         """A checkpoint up to which the journal is not known to be safe yet."""
@@ -79,7 +79,7 @@ class Checkpoint:
         folded, began_ms = 0, 0
         # A journal that has lost its end may have lost the record with which an order ended: it is open there, and gets
         # another one when the next listing does not have it.
-        if not self._knows_orders or (seq > self._recorder.found_seq and not self._is_brought):
+        if not self._knows_orders or (seq > self._recorder.found_seq and not self.is_brought):
             for _, record in self._recorder.replay(0, ORDERS):
                 if isinstance(record, OrderRecord):
                     self.orders.take(record)
@@ -167,7 +167,7 @@ class Checkpoint:
             read_from = record_number(_read_from(document))
             self.orders.restore(document.get("orders", ()))
             self._knows_orders = "orders" in document  # an earlier version has none
-            self._is_brought = document.get("brought") is True
+            self.is_brought = document.get("brought") is True
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
             self._file.on_disk = None  # it names no record behind which segments may go

@@ -19,7 +19,7 @@ ASKED: Final = (*UNITS, "order_link_id")
 """Columns of which that is found."""
 
 _NEWEST: Final = 122_880
-"""Rows that are looked at: a row group."""
+"""Rows that are looked at: two or three row groups."""
 _TEXTS: Final = 8
 """Fewer texts among them are not worth a context."""
 _TEXTS_READ: Final = 1000

@@ -15,7 +15,6 @@ from gridbot.bybit.streams import StreamSet
 from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.snapshots import account_snapshot
-from gridbot.core import Direction
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.order_entry import by_socket
 from gridbot.execution.executor import Executor
@@ -23,9 +22,7 @@ from gridbot.lease.lease_watch import LeaseWatch
 from gridbot.lease.record_floor import first_number
 from gridbot.orders.ids import account_tag
 from gridbot.orders.retry import RetryQueue
-from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.ports import Clock, Ids
-from gridbot.records import unfollowed_orders
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.recorder import Recorder
@@ -47,6 +44,7 @@ from gridbot.worker.entry_ways import leased, ways_of
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.fleet_link import FleetLink
+from gridbot.worker.known_account import KNOWN, KnownAccount, NotAsKnown, prove, settings_of
 from gridbot.worker.line_file import stream_settings, wait_for_room
 from gridbot.worker.newer_state import refuse_newer
 from gridbot.worker.operator_alerts import Alerts, Tell
@@ -56,6 +54,7 @@ from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.reloading import Reloading
+from gridbot.worker.shadow_side import end_shadow_orders, shadow_wire
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import CLOCK_AGE_S, PreparedSymbol, prepare_account, refused_by_disk
@@ -135,6 +134,7 @@ class Assembly:
         self._unread = "; ".join(filter(None, unread))
         key, secret = self._config.api_key, self._config.api_secret
         self._credentials = Credentials(key.get_secret_value(), secret.get_secret_value())
+        self._settings = settings_of(snapshot, self._credentials.api_key)
         self._endpoints = endpoints_for(self._config.environment, spec.paper_url, self._credentials)
         # Last: it is told nothing when the disk has refused the rest.
         self._fleet.hear_bans(partial(self._banned, others=True))
@@ -160,6 +160,14 @@ class Assembly:
 
         Raises ExchangeError or StartRefused, also when the disk refuses what has to be safe before the first order.
         """
+        try:
+            await self._start(KnownAccount.of(self._spec, self._settings, self._clock.monotonic_s()))
+        except NotAsKnown as why:
+            log.warning("%s; nothing has traded, and the start begins anew", why)
+            await self.undo_start()
+            await self._start(None)
+
+    async def _start(self, known: KnownAccount | None) -> None:
         settings = self._spec.settings
         await wait_for_room(self._lines.room, self._fleet.line_starts, self._clock, self.alerts)
         self.rest = self._outside.rest(
@@ -172,8 +180,10 @@ class Assembly:
             facts=self._fleet.facts,
             **leased(self.lease),
         )
-        now_ms, age_s = self._clock.wall_ms(), self._fleet.facts_age_s
-        prepared = await prepare_account(self.rest, self._config, self._strategies, now_ms, facts_age_s=age_s)
+        now_ms, read_s, age_s = self._clock.wall_ms(), self._clock.monotonic_s(), self._fleet.facts_age_s
+        prepared = await prepare_account(
+            self.rest, self._config, self._strategies, now_ms, facts_age_s=age_s, known=known
+        )
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms(max_age_s=CLOCK_AGE_S))  # earlier executions do not count
             try:
@@ -181,7 +191,7 @@ class Assembly:
             except OSError as error:
                 raise refused_by_disk(self._spec.data_dir, error) from error
         context = self._make_context()
-        self._end_shadow_orders(context)
+        end_shadow_orders(context)
         if self._unread:
             self.alerts("error", "holds", self._unread)
             self._unread = ""
@@ -223,7 +233,10 @@ class Assembly:
                 parts.refused.pause(each.strat_id, reason=self._spec.paused)
             self._hand(BEGINS_PAUSED, {})
         self.ready = True
-        await self.orchestrator.start()
+        await self.orchestrator.start(partial(prove, known, context.requests))
+        if known is None:
+            found = KnownAccount(prepared.user_id, frozenset(self.orchestrator.live), read_s)
+            self._hand(KNOWN, found.document(self._settings))
 
     async def undo_start(self) -> None:
         """Close what a failed start had opened."""
@@ -275,17 +288,10 @@ class Assembly:
 
     # ------------------------------------------------------------------ parts
 
-    @staticmethod
-    def _end_shadow_orders(context: WorkerContext) -> None:
-        """The venues of shadow strategies end with their worker, and so did the orders there."""
-        for record in context.recorded:
-            if record.shadow:
-                context.record_order(unfollowed_orders.of_end(record, None, "its shadow venue ended with the worker"))
-
     def _make_recorder(self, records: Any) -> Recorder:
-        account, storage = self._spec.account, self._spec.settings.storage
+        account, storage, disk = self._spec.account, self._spec.settings.storage, self._outside.journal_disk
         directory = journal_directory(self._spec.data_dir, account)
-        journal = Journal(directory, account, storage.durability, disk=self._outside.journal_disk)
+        journal = Journal(directory, account, storage.durability, disk=disk, is_cut_off=self._spec.takes_over)
         return Recorder(account, self._run_id, journal, records, clock=self._clock, keep_journal=storage.keep_journal)
 
     def _make_context(self) -> WorkerContext:
@@ -360,13 +366,7 @@ class Assembly:
         holds = self._holds.of(name)
         for hold, held in holds.held.items():
             log.warning("%s starts %s, as an earlier run was (%s): %s", name, hold, held.who, held.reason)
-        wire = None
-        if strategy.shadow_mode:
-            venue = ShadowVenue(instrument, context.shadows.account, run_id=self._run_id, terms=symbol.shadow)
-            for direction in Direction:
-                venue.restore(direction, *self._ledger.leg(name, direction))
-            context.shadows.account.restore(self._ledger.of(name).net)
-            wire = context.shadows.wire(venue)
+        wire = shadow_wire(context, name, symbol) if strategy.shadow_mode else None
         runner = StrategyRunner(
             strategy,
             instrument,

@@ -196,8 +196,10 @@ class Orchestrator:
 
     # ------------------------------------------------------------------ life
 
-    async def start(self) -> None:
+    async def start(self, prove: Callable[[], None] = lambda: None) -> None:
         """Connect, reconcile with the exchange, then let the strategies trade. Raises ExchangeError.
+
+        `prove` is called when all is compared and nothing trades yet; what it raises ends the start.
 
         The streams are up before the listings are read: what happens meanwhile waits in their queue and is applied
         afterwards, so nothing is missed.
@@ -208,8 +210,9 @@ class Orchestrator:
             self._order_socket.start()
         await self.streams.start()
         self.dead_man.is_due()
-        report = await self.reconciler.begin()
+        report = await self.reconciler.begin(knows_last=not self._checkpoint.is_brought)
         log.info("reconciled (start): %s", report)
+        prove()
         self._reconciled = True
         self.guard_losses()  # before anything trades: an earlier life may have died before it looked
         self.flattening.load()

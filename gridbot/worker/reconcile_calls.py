@@ -76,6 +76,8 @@ async def _ask(
         case words.AskClosed(_, wanted):
             closed = await queries.closed_orders(wanted)
             return words.ListingAnswered(who, closed, closed.unreadable)
+        case words.AskPositions(_, _, rows) if rows:
+            return words.PositionsAnswered(who, rows)
         case words.AskPositions():
             positions = await queries.positions(question.symbol)
             return words.PositionsAnswered(who, positions, positions.unreadable)

@@ -148,10 +148,13 @@ class Reconciler:
         self._feed(words.Asked(reason, ticket, self._context.requests.take_gap()))
         return await told or Report()
 
-    async def begin(self) -> Report:
-        """The pass of a start, as `run`; it leaves to the next one the executions that an earlier life has counted."""
+    async def begin(self, *, knows_last: bool = True) -> Report:
+        """The pass of a start, as `run`; it leaves to the next one the executions that an earlier life has counted.
+
+        Not where another host had the account until now (`knows_last` is false): then it pages all since the watermark.
+        """
         ticket, told = self._waiters.ticket()
-        counted_ms = self._context.ledger.last_exec_ts
+        counted_ms = self._context.ledger.last_exec_ts if knows_last else None
         self._feed(words.Asked("start", ticket, self._context.requests.take_gap(), counted_ms))
         return await told or Report()
 

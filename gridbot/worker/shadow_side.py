@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
+from gridbot.core import Direction, ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
+from gridbot.orders.shadow_venue import ShadowVenue
+from gridbot.records import unfollowed_orders
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.shadow_wire import ShadowNews, ShadowWire
+from gridbot.worker.startup import PreparedSymbol
 
-__all__ = ["ShadowSide"]
+__all__ = ["ShadowSide", "end_shadow_orders", "shadow_wire"]
 
 
 class Listener(Protocol):
@@ -62,3 +65,20 @@ class ShadowSide:
         symbol = self._strategy.symbol
         with self._context.faults.contained(f"{symbol}: the shadow's wallet", symbol):
             self._strategy.on_wallet(wallet)
+
+
+def shadow_wire(context: WorkerContext, name: str, symbol: PreparedSymbol) -> ShadowWire:
+    """To a venue of a strategy's own, with the legs and the money that an earlier life has left."""
+    account = context.shadows.account
+    venue = ShadowVenue(symbol.instrument, account, run_id=context.run_id, terms=symbol.shadow)
+    for direction in Direction:
+        venue.restore(direction, *context.ledger.leg(name, direction))
+    account.restore(context.ledger.of(name).net)
+    return context.shadows.wire(venue)
+
+
+def end_shadow_orders(context: WorkerContext) -> None:
+    """The venues of shadow strategies end with their worker, and so did the orders there."""
+    for record in context.recorded:
+        if record.shadow:
+            context.record_order(unfollowed_orders.of_end(record, None, "its shadow venue ended with the worker"))

@@ -45,6 +45,9 @@ class WorkerSpec:
     """Whether the process before this one died at work, for the first time in a row: what the fleet knows of the market
     counts for it as for the accounts that trade on."""
 
+    known: Mapping[str, Any] = field(default_factory=dict)
+    """What that process had read of key, margin mode and symbols (`known_account`); empty when it has not said."""
+
     cancels_when_lost: bool = False
     """Whether all orders are cancelled shortly before a lease ends that was not renewed (`on_lease_lost: cancel`)."""
 

@@ -26,6 +26,7 @@ from gridbot.exchange.listing import UnreadableRows
 from gridbot.orders.shadow_account import ShadowTerms
 from gridbot.ports import ExchangeQueries
 from gridbot.risk.symbol_state import ISOLATED_MARGIN, SHARED_MARGIN, Allows, SymbolWord, symbol_state
+from gridbot.worker.known_account import KnownAccount
 
 __all__ = [
     "CLOCK_AGE_S",
@@ -136,10 +137,12 @@ async def prepare_account(
     now_ms: int,
     *,
     facts_age_s: float = 0.0,
+    known: KnownAccount | None = None,
 ) -> Prepared:
     """Check clock, key, account and each symbol, set hedge mode and the configured leverage.
 
-    An instrument may be one that another account has read `facts_age_s` ago.
+    An instrument may be one that another account has read `facts_age_s` ago. What an earlier life has left (`known`)
+    is not asked again: whoever believes it proves it before anything trades.
     What is wrong with one symbol refuses its strategy alone.
     Key, account and instruments are read side by side, then the symbols are set up: on a full machine the way to each
     answer is long. Nothing is set before key and account are in order.
@@ -148,9 +151,14 @@ async def prepare_account(
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
     reading = [_read_instrument(queries, each.symbol, facts_age_s) for each in strategies]
-    told: list[Any] = await _side_by_side(_check_key(queries, account), _check_account(queries), *reading)
-    user_id, _, *read = told
-    preparing = [_prepared_or_not(queries, each, now_ms, found) for each, found in zip(strategies, read, strict=True)]
+    checks = [_check_key(queries, account), _check_account(queries)] if known is None else []
+    told: list[Any] = await _side_by_side(*checks, *reading)
+    user_id, read = (told[0], told[2:]) if known is None else (known.user_id, told)
+    are_set = frozenset[str]() if known is None else known.symbols
+    preparing = [
+        _prepared_or_not(queries, each, now_ms, found, is_set=each.symbol in are_set)
+        for each, found in zip(strategies, read, strict=True)
+    ]
     symbols, refused = {}, []
     for strategy, found in zip(strategies, await _side_by_side(*preparing), strict=True):
         if isinstance(found, RefusedStrategy):
@@ -193,10 +201,10 @@ async def _read_instrument(queries: ExchangeQueries, symbol: str, facts_age_s: f
 
 
 async def _prepared_or_not(
-    queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int, read: _Read
+    queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int, read: _Read, *, is_set: bool = False
 ) -> PreparedSymbol | RefusedStrategy:
     try:
-        return await _prepared(queries, strategy, now_ms, read.found())
+        return await _prepared(queries, strategy, now_ms, read.found(), is_set=is_set)
     except _DoesNotTradeYet as yet:
         return RefusedStrategy(strategy.strat_id, strategy.symbol, str(yet), strategy.shadow_mode, True)
     except (StartRefused, ExchangeError) as error:
@@ -258,7 +266,7 @@ async def _check_account(queries: ExchangeQueries) -> str:
 
 
 async def _prepared(
-    queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int, instrument: Instrument
+    queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int, instrument: Instrument, *, is_set: bool
 ) -> PreparedSymbol:
     symbol = strategy.symbol
     state = symbol_state(instrument, now_ms)
@@ -273,8 +281,8 @@ async def _prepared(
         )
     if strategy.shadow_mode:
         return PreparedSymbol(instrument, await _shadow_terms(queries, strategy))
-    if state.allows is Allows.NOTHING:
-        return PreparedSymbol(instrument)  # it is settled: nothing can be set any more, and nothing is placed
+    if state.allows is Allows.NOTHING or is_set:
+        return PreparedSymbol(instrument)  # of one that is settled nothing can be set any more, and nothing is placed
     try:
         await queries.ensure_hedge_mode(symbol)
     except ExchangeError as error:

@@ -106,6 +106,7 @@ class WorkerSession:
         except BaseException:
             report.cancel()
             raise
+        self._send({"type": "assembled", "account": self._spec.account})  # from here on it is others who are waited for
         reason, code = "stopped", EXIT_OK
         try:
             if not await self._start(assembly):

@@ -117,7 +117,8 @@ class Child:
         ours, theirs = self._pipes()
         boot = Boot(self.spec.name, self.spec.entry, self._launcher.crash_log, os.getpid())
         try:
-            launch = self._launcher.launch(boot, (*self.spec.args, *extra), theirs)
+            begins = self.spec.kind is ChildKind.WORKER
+            launch = self._launcher.launch(boot, (*self.spec.args, *extra), theirs, begins=begins)
         except BaseException:
             for end in set(ours):
                 end.close()
@@ -163,6 +164,8 @@ class Child:
         match message.get("type"):
             case word if word == BORN and self._process is not None:
                 self._process.born(int(message["pid"]))
+            case "assembled" if self._process is not None:
+                self._process.assembled()
             case word if word == UNBORN:
                 self._never_born(LaunchFailed(str(message["reason"]), short=bool(message["short"])))
             case _:

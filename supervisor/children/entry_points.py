@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridbot.shortage import is_of_system, is_shortage
 from gridbot.state.unkept_holds import BEGINS_PAUSED, UNKEPT
-from supervisor.children.launch_arguments import CAPS, LEASE, TAKES_OVER
+from supervisor.children.launch_arguments import CAPS, KNOWN, LEASE, TAKES_OVER
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["paper", "paper_spec", "prepare", "rescue", "set_up_logging", "worker", "writer", "writer_spec"]
 
 DAY_S = 86_400
-NO_DOCUMENTS = (CAPS, BEGINS_PAUSED, LEASE, UNKEPT, TAKES_OVER)
+NO_DOCUMENTS = (CAPS, BEGINS_PAUSED, LEASE, UNKEPT, TAKES_OVER, KNOWN)
 """Of what goes to a worker beside what stops its orders."""
 
 
@@ -98,6 +98,7 @@ def _worker_spec(
         paused=str(held.get(BEGINS_PAUSED, "")),
         lease=leased.get("term"),
         takes_over=TAKES_OVER in held,
+        known=held.get(KNOWN, {}),
         cancels_when_lost=bool(leased.get("cancels")),
     )
 

@@ -114,7 +114,8 @@ def _all_code() -> Iterator[CodeType]:
 
 def _body(code: CodeType) -> bytes:
     """What the interpreter runs, with its counters."""
-    return ctypes.string_at(id(code) + CodeType.__basicsize__, _size(code) - CodeType.__basicsize__)
+    body: bytes = code._co_code_adaptive  # type: ignore[attr-defined]  # CPython's own, from 3.11 on
+    return body
 
 
 def _size(code: CodeType) -> int:

@@ -2,6 +2,10 @@
 
 Owns the fork server and what has been asked of it. A launch is settled when its child was born, or when its pipe says
 that it never will be: the descriptors of a child end with whoever had them. At most a few are under way at a time.
+
+A worker computes first, by its settings, state and journal, and then waits for the exchange. Of twenty that compute at
+once on two cores none is done before all are nearly done; so the next one is forked when one of a few has said that it
+is assembled: half of twenty trade a third sooner then, and the last no later (`docs/fleet-figures.md`).
 """
 
 from __future__ import annotations
@@ -32,6 +36,10 @@ __all__ = ["ForkServer", "Launch", "Launcher"]
 
 UNDER_WAY: Final = 8
 """Most children that are asked for and not born yet; others wait here."""
+BEGINNING_PER_CORE: Final = 2
+"""Most workers that compute at once, by core: so many that no core waits for the birth of the next one."""
+BEGINS_S: Final = 1.0
+"""One that has not said within this time that it is assembled, since it waits for a disk, keeps no other waiting."""
 FROZEN_S: Final = 30.0
 """A fork server that has let a launch wait for so long is ended."""
 GIVEN_UP_S: Final = 5.0
@@ -93,10 +101,14 @@ def _hello(crash_log: Path, preload: Sequence[str]) -> dict[str, Any]:
 
 @dataclass(eq=False, slots=True)
 class Launch:
-    """One child that was asked for. `asked_at`: monotonic seconds, None while it waits for its turn."""
+    """One child that was asked for. `asked_at`: monotonic seconds, None while it waits for its turn.
+
+    `begins`: whether it computes first, and says when it is `assembled`.
+    """
 
     value: Any
     ends: Sequence[Connection[Any, Any]]
+    begins: bool = False
     asked_at: float | None = None
     problem: OSError | None = None
     """Why it could not even be asked for."""
@@ -133,6 +145,9 @@ class Launcher:
         self._killed_for = ""
         self._waiting: deque[Launch] = deque()
         self._asked: list[Launch] = []
+        self._beginning: list[Launch] = []
+        """Those that are born and have not said that they are assembled."""
+        self._most_beginning = BEGINNING_PER_CORE * len(os.sched_getaffinity(0))
         self._started_at: float | None = None
         self._has_forked = False
         """The fork server that runs now."""
@@ -165,9 +180,11 @@ class Launcher:
         self._server = server
         asyncio.get_running_loop().add_reader(self._watch, self._lost)
 
-    def launch(self, boot: Boot, args: tuple[Any, ...], ends: Sequence[Connection[Any, Any]]) -> Launch:
+    def launch(
+        self, boot: Boot, args: tuple[Any, ...], ends: Sequence[Connection[Any, Any]], *, begins: bool = False
+    ) -> Launch:
         """Ask for a child. Takes `ends`, the child's, over; raises OSError when there can be no fork server."""
-        launch = Launch((tuple(ends), boot, args), ends)
+        launch = Launch((tuple(ends), boot, args), ends, begins)
         try:
             self.start()
         except BaseException:
@@ -184,7 +201,16 @@ class Launcher:
             self._asked.remove(launch)
         if born:
             self._pause, self._has_forked, self._forked_s = SHORTEST_PAUSE_S, True, time.monotonic()
+            if launch.begins:
+                self._beginning.append(launch)
+                asyncio.get_running_loop().call_later(BEGINS_S, self.assembled, launch)
         self._ask()
+
+    def assembled(self, launch: Launch) -> None:
+        """Its child waits for others now, or is over: the next one may begin."""
+        if launch in self._beginning:
+            self._beginning.remove(launch)
+            self._ask()
 
     def give_up(self, launch: Launch, *, now: bool = False) -> None:
         """Its child is not wanted any more: what waits is dropped; a fork server that does not fork it soon is ended,
@@ -221,9 +247,12 @@ class Launcher:
         self._end_of_server()
 
     def _ask(self) -> None:
-        """Pass on what waits, as far as the fork server has room."""
-        while self._waiting and len(self._asked) < UNDER_WAY and self._server is not None:
-            launch = self._waiting[0]
+        """Pass on what waits, as far as there is room."""
+        for launch in list(self._waiting):
+            if self._server is None or len(self._asked) >= UNDER_WAY:
+                return
+            if launch.begins and not self._may_begin():
+                continue
             try:
                 self._send(launch, self._server.control)
             except (BrokenPipeError, ConnectionResetError):
@@ -233,8 +262,12 @@ class Launcher:
             else:
                 launch.asked_at = time.monotonic()
                 self._asked.append(launch)
-            self._waiting.popleft()
+            self._waiting.remove(launch)
             launch.close()
+
+    def _may_begin(self) -> bool:
+        coming = sum(launch.begins for launch in self._asked)
+        return coming + len(self._beginning) < self._most_beginning
 
     def _send(self, launch: Launch, control: socket.socket) -> None:
         data, descriptors = pack(launch.value)

@@ -56,6 +56,10 @@ class ProcessHandle:
         for number in early:
             self.signal(number)
 
+    def assembled(self) -> None:
+        """It has said that it waits for others now."""
+        self._launcher.assembled(self._launch)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal now, or when it is born. What was launched and is to be killed may never be born at all."""
         if self.pid is None:
@@ -83,6 +87,7 @@ class ProcessHandle:
     def close(self) -> None:
         """Forget it."""
         self._settle(born=self.pid is not None)
+        self.assembled()
         if self._descriptor is not None:
             self._loop.remove_reader(self._descriptor)
             os.close(self._descriptor)

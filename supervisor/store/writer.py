@@ -54,7 +54,7 @@ class WriterSpec:
     """What the supervisor gives the writer. `flush_interval` in seconds.
 
     `max_rows` and `max_bytes` bound one transaction, and so the memory it takes. What is read last may go 14,000 rows
-    beyond `max_rows`, and all of them fit one row group of DuckDB: each transaction begins another, and neighbours are
+    beyond `max_rows`, and all of them fit two row groups of the file: each transaction begins another, and neighbours are
     written anew where that makes fewer of them, which of such large ones it does not.
 
     `compact_s`: how long records stay in the table where few land at first (`gridbot.store.landing`).
@@ -69,7 +69,7 @@ class WriterSpec:
     data_dir: Path
     accounts: tuple[str, ...]
     flush_interval: float = 0.85
-    max_rows: int = 108_000
+    max_rows: int = 84_000
     max_bytes: int = 96 * 1024 * 1024
     compact_s: float = 120.0
     compact_journal_s: float = QUIET_S
@@ -138,7 +138,7 @@ class Writer:
         self._oldest: dict[str, int] = {}
         self._uncertain = True
         self.losses = Losses(spec.data_dir, self.database.path)
-        self._more = False
+        self._more, self._busy = False, set[str]()
         self._process = psutil.Process()
         self._landing = LandingPace(spec.compact_s)
         self._order = KnownOrder()
@@ -287,14 +287,17 @@ class Writer:
         return True
 
     def _collect(self, *, idle: bool) -> None:
-        rows = self._rows
-        self._more = False
-        accounts = max(1, len(self._sources))  # a busy account must not keep others waiting
-        share, share_bytes = max(1, self.spec.max_rows // accounts), self.spec.max_bytes // accounts
-        for account, source in self._sources.items():
-            taken = source.take(share, share_bytes, idle=idle)
+        """A busy account keeps no other waiting: those that had more come last, and share what the others leave."""
+        rows, was_busy, self._busy = self._rows, self._busy, set()
+        count, left = rows.count, len(self._sources) + 1
+        for account, source in sorted(self._sources.items(), key=lambda item: item[0] in was_busy):
+            left -= 1
+            share, share_bytes = (self.spec.max_rows - count) // left, (self.spec.max_bytes - self._bytes) // left
+            taken = source.take(max(1, share), max(1, share_bytes), idle=idle)
+            count += taken.count
             self._bytes += taken.size
-            self._more |= taken.more
+            if taken.more:
+                self._busy.add(account)
             for kind, bodies in taken.bodies.items():
                 rows.tables.setdefault(kind, []).extend(bodies)
             for kind, parts in taken.parts.items():
@@ -305,6 +308,7 @@ class Writer:
             rows.rejects += [(account, *reject) for reject in taken.rejects]
             if taken.last_seq > max(self.state.committed.get(account, 0), rows.offsets.get(account, 0)):
                 rows.offsets[account] = taken.last_seq
+        self._more = bool(self._busy)
 
     def trim(self) -> int:
         """Delete some of the rows that are older than `keep_days` allows; return how many: fewer than `GONE_AT_ONCE`

@@ -90,6 +90,27 @@ def test_what_is_wanted_is_said_again_while_it_is_wanted() -> None:
     asyncio.run(scene())
 
 
+def test_one_more_is_said_at_once_also_where_the_words_are_those_of_before() -> None:
+    """Of a fleet that started, whoever needed more permits than it had at hand waited half a second for each."""
+
+    async def scene() -> None:
+        desk = Desk()
+        for lent in range(1, 6):
+            [task] = turns(desk.budget, 1)
+            await settle()
+            await desk.clock.advance(2 * APART_S)
+            assert (desk.said[-1]["seen"], desk.wants()) == (lent - 1, (0, 0, 0, 0, 1, 0))
+            desk.lend(lent)
+            await settle()
+            assert task.done()
+        count = len(desk.said)
+        await desk.clock.advance(4 * APART_S)
+        assert len(desk.said) - count <= 1, "who wants nothing has nothing to say"
+        desk.budget.close()
+
+    asyncio.run(scene())
+
+
 def test_an_order_is_first_and_its_owner_hears_of_room() -> None:
     async def scene() -> None:
         desk = Desk()

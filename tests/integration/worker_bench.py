@@ -128,15 +128,19 @@ async def trading(
     unkept: Mapping[str, Any] = MappingProxyType({}),
     lease: Mapping[str, Any] = MappingProxyType({}),
     share: Callable[[str, bytes, bool], None] | None = None,
+    known: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[WorkerBench]:
     """A worker that trades; `crash` ends it without a word, as kill -9 would leave its files.
 
     `begin_anew` hears that it asks for another start; with `paused` the strategies begin paused, for that reason.
-    `lease` has the fields of the spec about a lease, `share` gets what is for the next holder.
+    `lease` has the fields of the spec about a lease, `share` gets what is for the next holder. With `known` it takes
+    over from a life that has left this.
     """
     data_dir = config.storage.data_dir
     spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False, paused=paused)
     spec = replace(spec, unkept=unkept, **lease)
+    if known is not None:
+        spec = replace(spec, takes_over=True, known=known)
     alerts: list[tuple[str, str, str]] = []
     handed: list[tuple[str, dict[str, Any]]] = []
     assembly = Assembly(

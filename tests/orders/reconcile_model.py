@@ -220,7 +220,7 @@ class Account:
             words.AskListing: lambda q: words.ListingAnswered(who, exchange.listing(at_ms)),
             words.AskOrder: lambda q: words.OrderAnswered(who, exchange.order(q.link_id, q.order_id, at_ms)),  # type: ignore[union-attr]
             words.AskClosed: lambda q: words.ListingAnswered(who, exchange.closed(at_ms)),
-            words.AskPositions: lambda q: words.PositionsAnswered(who, exchange.positions(at_ms)),
+            words.AskPositions: lambda q: words.PositionsAnswered(who, q.rows or exchange.positions(at_ms)),  # type: ignore[union-attr]
             words.AskWallet: lambda q: words.WalletAnswered(who, WalletEvent("USDT", D(1))),
         }
         self.feed(answers[type(question)](question))
@@ -240,7 +240,7 @@ class Account:
             case words.AskClosed():
                 answered, rows = words.ListingAnswered, exchange.closed(exchange.now_ms)
             case words.AskPositions():
-                answered, rows = words.PositionsAnswered, exchange.positions(exchange.now_ms)
+                answered, rows = words.PositionsAnswered, question.rows or exchange.positions(exchange.now_ms)
             case _:
                 bad = Unreadable(SYMBOL, "odd")
                 self.feed(words.QueryFailed(question.who, UnreadableRows("odd", bad)))

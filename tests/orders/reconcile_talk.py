@@ -22,8 +22,10 @@ def resting(account: Account, ticks: int = 1000) -> states.Held:
 
 
 def only(account: Account, kind: type[words.Question]) -> Asking:
-    [asking] = account.asking
-    assert isinstance(asking.question, kind)
+    """The one question under way; the wallet is asked for beside the legs."""
+    asked = [each for each in account.asking if isinstance(each.question, kind)]
+    assert {type(each.question) for each in account.asking} <= {kind, words.AskWallet}
+    [asking] = asked
     return asking
 
 

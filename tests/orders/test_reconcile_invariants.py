@@ -177,10 +177,13 @@ def test_whatever_was_started_goes_on() -> None:
     ends = replace(QUIET, ends=states.Ends({"d": states.Ending(0.0, 1.0, 0.0)}, number=7))
     assert invariants.everything_goes_on(ends, {Who(Part.END, "d", 7)}) == []
     assert invariants.everything_goes_on(ends, asked) == ["ends wait for an answer to no question (7)"]
-    reading = replace(state, run=replace(run, phase=states.Phase.POSITIONS))
+    reading = replace(state, run=replace(run, phase=states.Phase.FIGURES, legs=frozenset({0})))
     assert invariants.everything_goes_on(reading, asked) == []
+    assert invariants.everything_goes_on(reading, asked - {Who(Part.PASS, "", 1)}) != [], "it waits for the wallet"
     stuck = replace(reading, legs={})
     assert invariants.everything_goes_on(stuck, asked) == ["the pass waits for legs that nobody reads"]
+    over = replace(reading, run=replace(run, phase=states.Phase.FIGURES, has_wallet=True))
+    assert invariants.everything_goes_on(over, asked) == ["the pass has all figures and does not end"]
 
 
 def test_book_and_listing_are_equal(view: states.View) -> None:

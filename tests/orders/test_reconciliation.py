@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from typing import TypeVar
 
 import pytest
 
-from gridbot.core import Direction, Side
+from gridbot.core import Direction, Side, WalletEvent
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.listing import Unreadable, UnreadableRows
 from gridbot.exchange.remedies import with_reading_remedy
 from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
+from gridbot.orders.book import OrderBook
 from gridbot.orders.former_ids import hash_of
 from gridbot.orders.order import OrderState
 from gridbot.orders.reconciliation import step
@@ -24,6 +27,7 @@ from tests.orders.reconcile_talk import finish, go_on, only, resting
 T = TypeVar("T", bound=words.Effect)
 BUSY = make_error("busy", ErrorKind.RETRY)
 SYMBOL = INSTRUMENT.symbol
+WALLET = WalletEvent("USDT", Decimal(1))
 
 
 @pytest.fixture
@@ -31,19 +35,56 @@ def account() -> Account:
     return Account(Exchange())
 
 
-LEGS = ["AskPositions", "AskExecutions", "AskExecutions"]
-
-
-def test_a_pass_asks_for_executions_then_orders_then_legs_then_the_wallet(account: Account) -> None:
+def test_a_pass_asks_for_executions_then_orders_then_legs_and_wallet_at_once(account: Account) -> None:
     resting(account)
     ticket = account.want_pass()
-    assert finish(account) == ["AskExecutions", "AskListing", *LEGS, "AskWallet"]
+    go_on(account, words.AskExecutions, words.AskListing)
+    assert [type(each.question) for each in account.asking] == [words.AskPositions, words.AskWallet]
+    assert finish(account) == ["AskPositions", "AskWallet", "AskExecutions", "AskExecutions"], "nothing was traded yet"
     end = account.told[ticket]
     assert isinstance(end, words.Finished)
     assert (end.reason, end.report, account.state.last_s) == ("asked for", states.Report(), account.mono_s)
     assert account.state.run is None
     account.want_pass()
     assert finish(account) == ["AskExecutions", "AskListing", "AskPositions", "AskWallet"], "the legs add up now"
+
+
+def test_a_pass_ends_with_the_last_leg_or_the_wallet_whichever_comes_last(account: Account) -> None:
+    """Of two symbols, in any order; what fails breaks it off, and what comes later counts for nobody."""
+    held = resting(account)
+    other = replace(held, instrument=replace(INSTRUMENT, symbol="ETHUSDT"), book=OrderBook(INSTRUMENT))
+    account.view = replace(account.view, strategies={SYMBOL: held, "ETHUSDT": other})
+    for first in range(3):
+        ticket = account.want_pass()
+        go_on(account, words.AskExecutions, words.AskListing)
+        assert [type(each.question) for each in account.asking] == [words.AskPositions] * 2 + [words.AskWallet]
+        asked = [account.asking[(first + each) % 3] for each in range(3)]
+        for asking in asked:
+            assert ticket not in account.told
+            account.asking.remove(asking)
+            who = asking.question.who
+            is_wallet = isinstance(asking.question, words.AskWallet)
+            account.feed(words.WalletAnswered(who, WALLET) if is_wallet else words.PositionsAnswered(who, []))
+        assert isinstance(account.told[ticket], words.Finished)
+    ticket = account.want_pass()
+    go_on(account, words.AskExecutions, words.AskListing)
+    late = list(account.asking)
+    account.fail(late[1], BUSY)
+    assert isinstance(account.told[ticket], words.Failed)
+    account.feed(words.WalletAnswered(late[2].question.who, WALLET))
+    account.feed(words.PositionsAnswered(late[0].question.who, []))
+    assert (account.state.run, account.state.legs) == (None, {})
+
+
+def test_a_start_owes_what_it_has_not_paged_until_the_next_pass(account: Account) -> None:
+    account.ledger.last_exec_ts = account.state.complete_to_ms + 10_000
+    account.want_pass("start")
+    assert only(account, words.AskExecutions).question.from_ms == account.state.complete_to_ms + 5_000  # type: ignore[union-attr]
+    finish(account)
+    assert account.state.owes_rest
+    account.want_pass()
+    finish(account)
+    assert not account.state.owes_rest
 
 
 def test_the_report_counts_what_was_found(account: Account) -> None:
@@ -209,7 +250,7 @@ def test_legs_are_read_between_passes_too(account: Account) -> None:
         account.feed(words.LegsWanted(SYMBOL, ticket))
     account.fail(account.asking[0], BUSY)
     assert account.told[1] == words.Failed((1,), BUSY)
-    assert finish(account) == LEGS
+    assert finish(account) == ["AskPositions", "AskExecutions", "AskExecutions"]
     assert account.told[2] == words.Finished((2,))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import TypeVar
 
 import pytest
 
+from gridbot.core import WalletEvent
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.listing import Unreadable, UnreadableRows
 from gridbot.orders import reconcile_words as words
@@ -85,10 +87,12 @@ def test_legs_that_cannot_be_read_stay_as_they_were_and_the_pass_goes_on(account
     resting(account)
     account.want_pass()
     go_on(account, words.AskExecutions, words.AskListing)
+    wallet = account.asking.pop()
     asking = only(account, words.AskPositions)
+    account.feed(words.WalletAnswered(wallet.question.who, WalletEvent("USDT", Decimal(1))))
     answer = words.PositionsAnswered(asking.question.who, [], [OURS])
     assert [halt.symbol for halt in effects_of(account, answer, words.Halt)] == [SYMBOL]
-    [_] = effects_of(account, answer, words.AskWallet)
+    [_] = effects_of(account, answer, words.Finished)
 
 
 def test_an_order_that_cannot_be_read_halts_its_strategy_and_the_pass_goes_on(account: Account) -> None:

@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridbot import frames
-from gridbot.records import codec, journal_reader
+from gridbot.records import codec, journal_reader, journal_recovery
 from gridbot.records.durability import Durability
 from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import JournalReader, newest_header, read_committed, write_committed
+from gridbot.records.journal_recovery import recover
 from gridbot.segment_file import SegmentDisk
 from tests.examples import examples
 from tests.store.kit import execution, until
@@ -154,6 +155,30 @@ def test_a_torn_tail_is_cut_and_its_number_given_again(tmp_path: Path) -> None:
         assert "everything else in the journal is used" in str(damage)
         fill(journal, 2)
     assert seqs(tmp_path) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("end", ["whole", "torn", "damaged", "one long frame", "short"])
+def test_of_a_journal_whose_writer_was_killed_the_end_is_looked_at_and_no_number_is_given_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """A start read up to 8 MB for it. Where the end is not whole, all is looked at, as after a loss of power."""
+    with Journal(tmp_path / "a", "alice", Durability.PROCESS) as journal:
+        fill(journal, 30)
+    [file] = segment_files(tmp_path / "a")
+    data = file.read_bytes()
+    spoiled = {
+        "torn": data[:-9],
+        "damaged": data[:-9] + b"?" + data[-8:],
+        "one long frame": data + frames.frame(codec.body_of_data(codec.head_of("x", "a", "r"), 31, 31, b" " * 4096)),
+    }.get(end, data)
+    first = frame(1)
+    file.write_bytes(b"?" + spoiled[1:])  # only who looks at all of it finds this
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    monkeypatch.setattr(journal_recovery, "END_BYTES", 10**6 if end == "short" else 3 * len(first))
+    whole, quick = recover(tmp_path / "a"), recover(tmp_path / "b", is_cut_off=True)
+    assert (quick.segment, quick.size, quick.last_seq) == (whole.segment, whole.size, whole.last_seq)
+    assert whole.damages[0].offset == 0
+    assert bool(quick.damages) is (end != "whole")
 
 
 def test_a_damaged_last_frame_keeps_its_number(tmp_path: Path) -> None:

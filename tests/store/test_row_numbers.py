@@ -16,8 +16,9 @@ from gridbot.records.block_reader import read_block
 from gridbot.records.record_block import block_of
 from gridbot.store import bulk
 from gridbot.store.bulk import append, load, load_parts
+from gridbot.store.commit import Rows, commit
 from gridbot.store.kept_ids import rows_query
-from gridbot.store.row_contexts import ROWS
+from gridbot.store.row_contexts import CONTEXTS, ROWS
 from gridbot.store.schema import create_table_sql, ensure_schema
 from tests.examples import examples
 from tests.store.kit import execution
@@ -87,3 +88,36 @@ def test_what_a_grid_does_needs_no_text_and_no_fee() -> None:
         found = con.execute(f"SELECT count(*), count(price), count(fee) FROM {ROWS} WHERE odd_ids IS NULL").fetchall()
         fees = con.execute("SELECT fee FROM executions ORDER BY seq").fetchall()
     assert (found, fees) == ([(6, 6, 0)], [(record.fee,) for record in records])
+
+
+def test_where_rows_get_finer_than_their_context_another_comes_instead_of_it() -> None:
+    """Of such prices a few are texts. Then there is a context that suits them, and what was stored stays as it is."""
+
+    def put(prices: Sequence[str]) -> None:
+        numbers = range(len(seen) + 1, len(seen) + len(prices) + 1)
+        records = [execution(number, **UUIDS, price=D(price)) for number, price in zip(numbers, prices, strict=True)]
+        bodies = [
+            codec.body_of("a", "r", number, number, record) for number, record in zip(numbers, records, strict=True)
+        ]
+        commit(con, Rows({"executions": bodies}, {"a": numbers[-1]}))
+        seen.extend(record.price for record in records)
+
+    def as_numbers() -> list[tuple[Any, ...]]:
+        stored = f"SELECT context, count(*), count(price) FROM {ROWS} GROUP BY context ORDER BY context"
+        return con.execute(stored).fetchall()
+
+    seen: list[Decimal] = []
+    with duckdb.connect(config={"threads": "1"}) as con:
+        ensure_schema(con)
+        put([f"104233.{n % 10}" for n in range(20)])
+        put([f"104233.12{n % 9 + 1}" for n in range(20)])
+        assert as_numbers() == [(1, 40, 20)]
+        put([f"104233.12{n % 9 + 1}" for n in range(5)])
+        assert as_numbers() == [(1, 40, 20), (2, 5, 5)]
+        assert con.execute(f"SELECT context, instead_of FROM {CONTEXTS} ORDER BY context").fetchall() == [
+            (1, None),
+            (2, 1),
+        ]
+        put(["104233.5"])
+        assert as_numbers() == [(1, 40, 20), (2, 6, 6)]
+        assert con.execute("SELECT price FROM executions ORDER BY seq").fetchall() == [(price,) for price in seen]

@@ -83,6 +83,13 @@ def crashing(account, url, queue, held, conn):
     raise RuntimeError("the wheel came off" + (" of one that took over" if TAKES_OVER in held else ""))
 
 
+def begins(account, url, queue, held, conn):
+    """Assembled when it is told so; ends when it is told once more."""
+    conn.recv()
+    conn.send({"type": "assembled", "account": account})
+    conn.recv()
+
+
 def exits(account, code, url, queue, held, conn):
     raise SystemExit(code)
 

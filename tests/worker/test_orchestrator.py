@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gridbot.config.models import GridbotConfig
-from gridbot.core.execution_ledger import Ledger
+from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.stream_news import Drained
 from gridbot.incidents import Name, Standing
+from gridbot.orders.reconcile_turn import MOMENT_MS
 from gridbot.records.record_types import ReconcileRecord
 from gridbot.risk.brake import FREE, Brake
 from gridbot.state.flatten_file import FlattenFile
@@ -109,6 +110,7 @@ class FakeCaps:
 @dataclass
 class FakeCheckpoint:
     saved: list[Ledger] = field(default_factory=list)
+    is_brought: bool = False
 
     def release(self) -> None: ...
 
@@ -192,6 +194,20 @@ async def test_nothing_is_routed_before_the_account_is_equal_to_the_exchange() -
     assert bench.queries.asked == ["executions", "open orders", "positions", "wallet"]
     assert bench.account.notes.of(ReconcileRecord)[0].reason == "start"
     assert bench.account.orders, "what waited was routed then"
+    await bench.orchestrator.stop()
+
+
+@pytest.mark.parametrize(("is_brought", "behind_ms"), [(False, MOMENT_MS - 50_000), (True, OVERLAP_MS)])
+async def test_a_start_pages_all_where_another_host_had_the_account_until_now(is_brought: bool, behind_ms: int) -> None:
+    bench = Bench()
+    ledger, now_ms = bench.account.context.ledger, 1_000_000
+    ledger.begin(now_ms)
+    ledger.last_exec_ts = now_ms + 50_000
+    reconciler = bench.orchestrator.reconciler
+    reconciler._state = replace(reconciler._state, complete_to_ms=now_ms)
+    bench.checkpoint.is_brought = is_brought
+    await bench.orchestrator.start()
+    assert bench.queries.asked_from[0] == now_ms - behind_ms
     await bench.orchestrator.stop()
 
 

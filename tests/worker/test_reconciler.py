@@ -297,6 +297,20 @@ async def test_a_start_pages_the_last_moment_and_asks_for_the_rest_if_no_pass_co
     assert reconciler.again() == ""
 
 
+async def test_a_start_of_what_another_host_had_until_now_pages_all_since_the_watermark() -> None:
+    """What the newest counted execution says of the moment before it holds for our own stream alone."""
+    bench = Bench()
+    [first, *_] = await bench.place()
+    now_ms = bench.account.clock.wall_ms()
+    bench.account.context.ledger.begin(now_ms)
+    bench.account.runner.on_execution(bench.account.fill(first, exchange_ts=now_ms + 50_000))
+    reconciler = bench.made_anew()
+    await reconciler.begin(knows_last=False)
+    assert bench.queries.asked_from[0] == now_ms - OVERLAP_MS
+    await bench.account.clock.advance(REST_WITHIN_S + 1)
+    assert reconciler.again() == ""
+
+
 # ---------------------------------------------------------------------- faults of ours
 
 

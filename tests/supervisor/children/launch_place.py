@@ -31,19 +31,26 @@ class Place:
         self.launcher = Launcher(self.crash_log, preload, self.lost.append, begun)
         self.children: list[Child] = []
 
-    def child(self, name: str, entry: str, *args: object) -> Child:
+    def child(self, name: str, entry: str, *args: object, kind: ChildKind = ChildKind.WORKER) -> Child:
         events = ChildEvents(
             lambda _, message: self.messages.append(message),
             lambda child, code: self.exits.append((child.spec.name, code, child.last_exit)),
             lambda child, why: self.unborn.append((child.spec.name, why.text, why.short)),
         )
-        spec = ChildSpec(name, ChildKind.WORKER, f"{PROGRAMS}:{entry}", (name, *args), account=name)
+        spec = ChildSpec(name, kind, f"{PROGRAMS}:{entry}", (name, *args), account=name)
         child = Child(spec, self.launcher, events)
         self.children.append(child)
         return child
 
-    def launch(self, name: str, entry: str, *args: object, extra: tuple[Any, ...] = (None, None, {})) -> Child:
-        child = self.child(name, entry, *args)
+    def launch(
+        self,
+        name: str,
+        entry: str,
+        *args: object,
+        extra: tuple[Any, ...] = (None, None, {}),
+        kind: ChildKind = ChildKind.WORKER,
+    ) -> Child:
+        child = self.child(name, entry, *args, kind=kind)
         child.launch(extra)
         return child
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from supervisor.children import launcher as launcher_module
+from supervisor.children.child_spec import ChildKind
 from supervisor.children.launcher import ForkServer
 from tests.supervisor.children.launch_place import DEADLINE_S, Place, run
 
@@ -193,6 +194,30 @@ def test_what_waits_its_turn_is_born_by_the_next_fork_server(tmp_path: Path, mon
         os.kill(place.server, signal.SIGKILL)
         await place.until(lambda: second.pid, "the birth of the second")
         assert [name for name, _, _ in place.unborn] == ["third", "first"]
+
+    run(tmp_path, work)
+
+
+def test_a_worker_begins_when_one_before_it_is_assembled_or_over_or_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty that computed at once on two cores were all done at the end; nobody else waits for them."""
+    monkeypatch.setattr(launcher_module, "BEGINNING_PER_CORE", 1)
+    monkeypatch.setattr(launcher_module, "BEGINS_S", 60.0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+
+    async def work(place: Place) -> None:
+        first, second, third, fourth = [place.launch(name, "begins") for name in ("first", "second", "third", "fourth")]
+        rescue = place.launch("rescue", "begins", kind=ChildKind.RESCUE)
+        await place.until(lambda: first.pid and rescue.pid, "the births of a worker and of one that waits for none")
+        assert (second.pid, third.pid, fourth.pid) == (None, None, None)
+        first.send({"type": "go on"})
+        await place.until(lambda: second.pid, "the birth of the second, as the first is assembled")
+        assert (third.pid, fourth.pid) == (None, None)
+        monkeypatch.setattr(launcher_module, "BEGINS_S", 0.0)
+        second.signal(signal.SIGKILL)
+        await place.until(lambda: third.pid, "the birth of the third, as the second is over")
+        await place.until(lambda: fourth.pid, "the birth of the fourth, as the third takes long")
 
     run(tmp_path, work)
 
