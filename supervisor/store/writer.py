@@ -54,8 +54,8 @@ class WriterSpec:
     """What the supervisor gives the writer. `flush_interval` in seconds.
 
     `max_rows` and `max_bytes` bound one transaction, and so the memory it takes. What is read last may go 14,000 rows
-    beyond `max_rows`, and all of them fit two row groups of the file: each transaction begins another, and neighbours are
-    written anew where that makes fewer of them, which of such large ones it does not.
+    beyond `max_rows`, and all of them fit two row groups of the file: each transaction begins another, and neighbours
+    are written anew where that makes fewer of them, which of such large ones it does not.
 
     `compact_s`: how long records stay in the table where few land at first (`gridbot.store.landing`).
 
