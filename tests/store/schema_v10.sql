@@ -173,7 +173,7 @@ CREATE TABLE grid_pairs_stored(
     qty DECIMAL(38,12) NOT NULL,
     open_price DECIMAL(38,12) NOT NULL,
     close_price DECIMAL(38,12) NOT NULL,
-    profit DECIMAL(38,12) NOT NULL,
+    net_profit DECIMAL(38,12) NOT NULL,
     fees DECIMAL(38,12) NOT NULL,
     opened_at TIMESTAMP NOT NULL,
     closed_at TIMESTAMP NOT NULL,
