@@ -6,7 +6,7 @@ a number, and `execution_rows_stored` has the number. The one writer of the file
 that stores the first such row; none changes or goes. The view `executions_stored` joins both to rows with all columns:
 whoever reads asks that one, and none but this module and `gridbot.store.row_putting` know of the tables.
 
-Amounts and our own ids are whole numbers (`gridbot.store.row_numbers`); what is no such number is text, exactly. The
+Amounts and our own ids are whole numbers (`gridbot.store.whole_numbers`); what is no such number is text, exactly. The
 context says what a unit of each is. Where rows turn out to have finer ones, another context comes `instead_of` it.
 
 What a row nearly always says twice it says once. `closing` is what it realised, with how much it closed where that is
@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from gridbot.store.kept_ids import IDS, ODD, kept_types
-from gridbot.store.row_numbers import AMOUNT, UNIT, amount, link_of
 from gridbot.store.sql_columns import as_stored, sql_type, table_columns
+from gridbot.store.whole_numbers import AMOUNT, UNIT, amount, link_of
 
 __all__ = [
     "CONTEXTS",

@@ -13,8 +13,8 @@ from typing import Final
 
 from gridbot.store.kept_ids import IDS, ODD, kept_types, key_of, odd_texts, parsed
 from gridbot.store.row_contexts import CONTEXT_TABLE, CONTEXTS, FOUND, LATEST, PLAIN, ROWS, SHARED, UNITS, row_types
-from gridbot.store.row_numbers import AMOUNT, amount, generation_in, layered, link_of, number_steps, units_of
 from gridbot.store.row_units import ASKED, first_rows, found
+from gridbot.store.whole_numbers import AMOUNT, amount, generation_in, layered, link_of, number_steps, units_of
 
 __all__ = ["Putting", "putting"]
 

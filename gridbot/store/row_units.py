@@ -11,7 +11,7 @@ from typing import Final
 
 from gridbot.store.kept_ids import ODD
 from gridbot.store.row_contexts import CONTEXTS, FOUND, LATEST, ROWS, SHARED, UNITS, whole_rows
-from gridbot.store.row_numbers import UNIT, digits_of, layered, link_head, link_tail, number_steps, ticks_in
+from gridbot.store.whole_numbers import UNIT, digits_of, layered, link_head, link_tail, number_steps, ticks_in
 
 __all__ = ["ASKED", "FINER", "POORLY_SAID", "first_rows", "found"]
 
