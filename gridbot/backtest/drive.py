@@ -27,8 +27,7 @@ __all__ = ["Drive"]
 
 LOOKS_BETWEEN: Final = 512
 """Looks between two calls of `on_progress`."""
-KEPT_TICKS: Final = 100_000
-"""Of 25 bytes each."""
+KEPT_TICKS: Final = 100_000  # of 25 bytes each
 
 
 class Drive:
