@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from gridbot.backtest.calm_legs import Ahead, CalmLegs
+from gridbot.backtest.mark_feed import FAR
 from gridbot.backtest.run_loop import RunLoop, Symbols
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
-from gridbot.backtest.symbol_feed import FAR
 from gridbot.core import PositionEvent, WalletEvent
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext

@@ -26,10 +26,9 @@ from gridbot.simulation.trade_link import TradeLink
 from gridbot.simulation.virtual_loop import LIFE, VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock, SimulatedIds, SimulatedProcess
 from gridbot.simulation.wires import Wires
-from gridbot.worker.known_account import KNOWN
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.outside import Outside
-from gridbot.worker.spec import WorkerSpec
+from gridbot.worker.spec import KNOWN, WorkerSpec
 from gridbot.worker.startup import StartRefused
 from gridbot.worker.worker_session import WorkerSession
 
