@@ -275,22 +275,26 @@ class CalmLegs:
         if lasts_us <= at_us + self._lasting_us or not is_far_from_liq(long.leg, short.leg, limits):
             return None
         keep = margin_to_keep(long.leg, short.leg, marks, limits, market.instrument.tiers)
-        share = sorted(available * part for part in AVAILABLE)
-        for ticks in (wide, _between_entries(wide, last, (long.leg, short.leg), tick)):
-            for least, most in WALLETS:
-                low = RiskInputs(ticks[0] * tick, wallet * least, share[0])
-                high = RiskInputs(ticks[1] * tick, wallet * most, share[1])
-                if rules_stay(long.leg, short.leg, low, high, sizer.risk):
-                    stays_us = lasts_us if ticks is wide else self._ahead.leaves_us(symbol, ticks, marks)
-                    if stays_us <= at_us:
-                        return None
-                    until_us = min(stays_us, lasts_us - self._lasting_us)
-                    money = (wallet * least, wallet * most), (share[0], share[1])
-                    return _Calm(
-                        *(sizer, long.leg, short.leg, long.multipliers, long.low_balance, limits, until_us),
-                        *(*money, keep.balance, keep.maintenance),
-                    )
-        return None
+        least, most = sorted(available * part for part in AVAILABLE)
+        narrow = _between_entries(wide, last, (long.leg, short.leg), tick)
+
+        def stays(ticks: tuple[int, int], wallets: Range) -> bool:
+            low = RiskInputs(ticks[0] * tick, wallet * wallets[0], least)
+            high = RiskInputs(ticks[1] * tick, wallet * wallets[1], most)
+            return rules_stay(long.leg, short.leg, low, high, sizer.risk)
+
+        wallets = next((each for each in WALLETS if stays(narrow, each)), None)
+        if wallets is None:  # then not in more either
+            return None
+        is_wide = narrow == wide or stays(wide, wallets)
+        stays_us = lasts_us if is_wide else self._ahead.leaves_us(symbol, narrow, marks)
+        if stays_us <= at_us:
+            return None
+        money = (wallet * wallets[0], wallet * wallets[1]), (least, most)
+        return _Calm(
+            *(sizer, long.leg, short.leg, long.multipliers, long.low_balance, limits),
+            *(min(stays_us, lasts_us - self._lasting_us), *money, keep.balance, keep.maintenance),
+        )
 
 
 def _is_taken_in(runner: StrategyRunner) -> bool:

@@ -148,6 +148,7 @@ class ReadingsAtOnce:
         loop, now_us, changed_us = self._loop, self._loop.now_us, None
         last_us = began_us + readings[-1].told_us
         uneasy = self._uneasy(last_us) if readings[0].symbol or len(readings) > 1 else ()  # not for the wallet alone
+        samples_us = self._records.next_samples_us()
         about: Symbols = None
         rest: Sequence[_Reading] = ()
         for number, each in enumerate(readings):
@@ -155,13 +156,14 @@ class ReadingsAtOnce:
             if changed_us is not None and told_us > changed_us:
                 rest = readings[number:]
                 break
-            if symbol and symbol not in uneasy and told_us < self._records.next_sample_us(symbol):
+            if symbol and symbol not in uneasy and told_us < samples_us.get(symbol, 0):
                 continue
             if self._changes(began_us, each):
                 about = (symbol,) if symbol and changed_us is None else None
                 changed_us = told_us
             elif symbol and symbol not in uneasy:
                 self._calm.read(symbol)
+            samples_us = self._records.next_samples_us()
             if not symbol and each is not readings[-1]:
                 uneasy = self._uneasy(last_us)
         loop.now_us = now_us

@@ -92,7 +92,7 @@ class RunMarket(SymbolMarket):
         self.depth.follow(side, ticks)
         if ticks != self.last_ticks:
             self.last_ticks = ticks
-            self.last = self._prices.get(ticks) or self.price_of(ticks)
+            self.last = self._prices.get(ticks) or self._new_price(ticks)
         self.updated_ms = now_ms
         if self.has_marks:
             self.revalue(now_ms)
@@ -112,11 +112,13 @@ class RunMarket(SymbolMarket):
 
     def price_of(self, ticks: int) -> Decimal:
         """A number of ticks as a price; the same few come again and again."""
-        price = self._prices.get(ticks)
-        if price is None:
-            if len(self._prices) >= self._moves.kept_prices:
-                self._prices.clear()
-            price = self._prices[ticks] = self.instrument.price(ticks)
+        return self._prices.get(ticks) or self._new_price(ticks)
+
+    def _new_price(self, ticks: int) -> Decimal:
+        known = self._prices
+        if len(known) >= self._moves.kept_prices:
+            known.clear()
+        price = known[ticks] = self.instrument.price(ticks)
         return price
 
     def _mark_at(self, now_ms: int) -> Decimal:

@@ -7,7 +7,7 @@ wallet, and in `leg_sample_s` of each leg.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -111,15 +111,16 @@ class RunRecords:
         """Whether a reading of this leg would be recorded now, though it shows what was known."""
         return self._begins(("leg", symbol, direction), self._loop.now_us)
 
-    def next_sample_us(self, symbol: str) -> int:
-        """From when on (µs UTC) a reading of either leg would be recorded, though it shows what was known."""
-        if symbol in self._read:
-            self._read.remove(symbol)
+    def next_samples_us(self) -> Mapping[str, int]:
+        """By symbol, from when on (µs UTC) a reading of either leg would be recorded, though it shows what was known;
+        at once where it is missing."""
+        for symbol in self._read:
             both = [self._sampled.get(("leg", symbol, leg)) for leg in Direction]
             self._next_samples_us[symbol] = min(
                 0 if at_us is None else at_us + self._sample_us["leg"] for at_us in both
             )
-        return self._next_samples_us.get(symbol, 0)
+        self._read.clear()
+        return self._next_samples_us
 
     def record_sent(self, order_data: bytes) -> int:
         """The record of an order that is being sent."""

@@ -78,7 +78,7 @@ class Lane:
     @property
     def wanted(self) -> int:
         """How many still need their request."""
-        return sum(order.state is self.kind.wanted for *_, order, _ in self.heap)
+        return [entry[3].state for entry in self.heap].count(self.kind.wanted)
 
     @property
     def waiting(self) -> list[TrackedOrder]:

@@ -85,6 +85,7 @@ class Run:
     async def _come_to_rest(self) -> None:
         """Nothing goes wrong any more and the price trembles, until the worker has twice compared with the exchange.
 
+        That counts from when its private stream is back, as what it sends before is confirmed by a later comparison.
         And until it has read the exchange's log to its end: what some streams leave out, only the log says.
         """
         start_s, passes, last_s, up = self.stage.loop.now_s, 0, 0.0, False
@@ -107,6 +108,8 @@ class Run:
             orchestrator = self.stage.life.orchestrator if self.stage.life is not None else None
             if orchestrator is None or self.stage.loop.now_s - start_s < 6.0:
                 continue
+            if not orchestrator.streams.private_alive:
+                passes = 0
             done_s = orchestrator.reconciler.last_s or 0.0
             if done_s > last_s and done_s > start_s + 6.0:
                 passes += last_s > 0

@@ -160,8 +160,9 @@ class Clockwork:
         second = Second(requests.wishes, self._jobs.running, again, kept, watched, is_maintained, failed, passed_s)
         symbols = [runner.symbol for runner in self._runners]
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
-        for job in jobs:
-            requests.started(job)
+        if requests.wishes is not NO_WISHES:
+            for job in jobs:
+                requests.started(job)
         self._begin(jobs)
 
     def _begin(self, jobs: Sequence[Job]) -> None:
