@@ -83,8 +83,8 @@ class ForkServer:
 
     def end(self) -> int:
         """Killed if it still runs; its exit code."""
+        self.process.kill()  # first: at the end of its socket it would end by itself, and take every module apart
         self.control.close()
-        self.process.kill()
         return self.process.wait()
 
 
