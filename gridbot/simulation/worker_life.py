@@ -26,6 +26,7 @@ from gridbot.simulation.trade_link import TradeLink
 from gridbot.simulation.virtual_loop import LIFE, VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock, SimulatedIds, SimulatedProcess
 from gridbot.simulation.wires import Wires
+from gridbot.worker.known_account import KNOWN
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.outside import Outside
 from gridbot.worker.spec import WorkerSpec
@@ -70,9 +71,11 @@ class Life:
             journal_disk=world.disk.journal(),
             boot_ns=world.boot_ns,
         )
+        documents = dict(held)
+        known = documents.pop(KNOWN, {})  # a supervisor gives it apart, too: it is no document of the state
         seed = f"ids:{number}:{world.spec.run_id}"
         self.session = WorkerSession(
-            replace(world.spec, held=dict(held)),
+            replace(world.spec, held=documents, known=known),
             None,
             self._send,
             clock=world.clock,

@@ -173,6 +173,7 @@ def test_nothing_that_a_run_wrote_has_a_secret(gridbot, tmp_path, monkeypatch):
             return given_up and rows["alice"] == rows["bob"] == "RUNNING" and status["web"]["url"]
 
         status = session.wait(has_gone_on, "alice and bob after their crash, the live ones given up")
+        wait_for((session.data_dir / "gridbot.duckdb").exists, "the database")  # workers may be sooner than the writer
         for account in ("alice", "bob"):
             wait_for(functools.partial(fills_of, session, account), f"fills of {account}, signed with its key")
         wait_for(lambda: any("dora" in str(letter) for letter in office.letters), "a message about dora")
