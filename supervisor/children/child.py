@@ -95,6 +95,11 @@ class Child:
         return total
 
     @property
+    def left(self) -> list[str] | None:
+        """What a worker could not cancel or close at its stop, by its last words; None when it has not tried."""
+        return self._said.left
+
+    @property
     def unsaved(self) -> str:
         """What the disk did not take of the current process, or the last one, by its last words."""
         return self._said.unsaved
@@ -231,6 +236,7 @@ class _Said:
     """The newest that it has told: a report of one that begins or ends has none."""
     bye: str = ""
     unsaved: str = ""
+    left: list[str] | None = None
 
     def note(self, message: Message) -> None:
         match message.get("type"):
@@ -240,3 +246,4 @@ class _Said:
             case "bye" | "refused":
                 self.bye = str(message.get("reason") or "")
                 self.unsaved = str(message.get("unsaved") or "")
+                self.left = message.get("left")
