@@ -82,7 +82,7 @@ def setup_logging(
     """Send all logging of this process to its file, and to `stream` (stderr) when `console`.
 
     `account` is written into lines that have none of their own. A second call replaces the first. Raises OSError when
-    the directory cannot be written.
+    the directory cannot be written, RuntimeError when there is no room for a thread.
     """
     stop_logging()
     path = log_path(process, data_dir)
@@ -97,14 +97,18 @@ def setup_logging(
         screen.setLevel(config.console_level)
         targets.append(screen)
     logs = _Logs(account, targets)
+    try:
+        logs.listener.start()
+    except BaseException:  # no room for a thread: nobody would write the lines
+        file.close()
+        raise
+    _running.append(logs)
     root = logging.getLogger()
     root.addHandler(logs.entrance)
     root.setLevel(min(target.level for target in targets))
     for name, level in _TAMED.items():
         logging.getLogger(name).setLevel(level)
     logging.captureWarnings(True)
-    logs.listener.start()
-    _running.append(logs)
 
 
 @atexit.register

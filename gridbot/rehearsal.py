@@ -55,13 +55,13 @@ TURN_S: Final = 0.002
 
 def rehearse() -> int:
     """Let a worker trade; how many of its orders were filled. Leaves no thread behind, whatever it raises."""
-    fills = 0
-    with _forgetful(), own_directory() as directory, decimal.localcontext(decimal.Context()):
-        config = _config(directory)
-        with _logging(config, directory), asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-            fills = runner.run(_bounded(config, directory))
-    _wait_for_threads()
-    return fills
+    try:
+        with _forgetful(), own_directory() as directory, decimal.localcontext(decimal.Context()):
+            config = _config(directory)
+            with _logging(config, directory), asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                return runner.run(_bounded(config, directory))
+    finally:
+        _wait_for_threads()
 
 
 async def _bounded(config: GridbotConfig, directory: Path) -> int:
@@ -88,6 +88,7 @@ async def _trade(config: GridbotConfig, directory: Path) -> int:
             pipe.listen(loop, session.on_message, session.on_supervisor_gone)
             with background.watch(loop, session.on_fault):
                 life = background.awaited(session.run(), name=ACCOUNT)
+                life.add_done_callback(lambda _: ready.set())  # one that could not even begin says nothing
                 try:
                     await ready.wait()
                     await _move_prices(server)

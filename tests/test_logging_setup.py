@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -318,3 +319,15 @@ def test_words_of_others_forge_no_line_and_lose_none(tmp_path: Path, monkeypatch
     shown = screen.getvalue().splitlines()
     assert len(shown) == 4
     assert all(line.isprintable() and len(line) < 3000 for line in shown)
+
+
+def test_where_no_thread_can_start_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    root = logging.getLogger()
+    handlers, level, files = root.handlers[:], root.level, len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with pytest.raises(RuntimeError, match="new thread"):
+        logging_setup.setup_logging("worker", LoggingConfig(), tmp_path, console=False)
+    assert (root.handlers, root.level, len(os.listdir("/proc/self/fd"))) == (handlers, level, files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -12,6 +13,8 @@ import pytest
 
 from gridbot import rehearsal
 from gridbot.rehearsal import rehearse
+from gridbot.worker import worker_session
+from gridbot.worker.startup import StartRefused
 from tests.fork_server import run_program
 
 PROGRAM = """
@@ -72,17 +75,32 @@ def test_it_trades_and_leaves_nothing_but_what_was_learnt(tmp_path: Path) -> Non
         assert after[what] == was, what
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+def failing(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> list[str]:
+    """Has a word when threads were waited for: not really, since a process of tests has some of its own."""
+    waited: list[str] = []
     for name, value in changes.items():
         monkeypatch.setattr(rehearsal, name, value)
-    monkeypatch.setattr(rehearsal, "_wait_for_threads", lambda: None)  # a process of tests has some
+    monkeypatch.setattr(rehearsal, "_wait_for_threads", lambda: waited.append("for threads"))
+    return waited
 
 
 def test_one_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(monkeypatch, LONGEST_S=0.0)
+    waited = failing(monkeypatch, LONGEST_S=0.0)
     handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
     descriptors = len(os.listdir("/proc/self/fd"))
     with pytest.raises(TimeoutError):
         rehearse()
     assert (logging.getLogger().handlers, logging.getLogger().level) == (handlers, level)
     assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert waited == ["for threads"], "a fork server with more than one does not fork"
+
+
+def test_a_worker_that_cannot_begin_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    waited = failing(monkeypatch, LONGEST_S=3600.0, TURN_S=0.0)
+    monkeypatch.setattr(worker_session, "Assembly", full)
+    with pytest.raises(StartRefused, match="No space left"):
+        rehearse()
+    assert waited == ["for threads"]

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final, Protocol
 
+from gridbot.backtest.mark_feed import FAR
 from gridbot.backtest.run_venue import RunVenue
-from gridbot.backtest.symbol_feed import FAR
 from gridbot.core import LegState, PositionEvent
 from gridbot.core.margin import margin_to_keep
 from gridbot.core.risk_rules import Multipliers, RiskInputs, assessed, is_far_from_liq, liq_limits, rules_stay

@@ -15,19 +15,19 @@ from decimal import Decimal
 from typing import Final
 
 from gridbot.backtest.drive_line import Line, earlier, is_ahead
+from gridbot.backtest.mark_feed import FAR
 from gridbot.backtest.quiet_stops import Margins, QuietStops
 from gridbot.backtest.run_account import RunAccount
 from gridbot.backtest.run_loop import RunLoop, Symbols
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.run_venue import RunVenue
-from gridbot.backtest.symbol_feed import FAR, Place, SymbolFeed
+from gridbot.backtest.symbol_feed import Place, SymbolFeed
 
 __all__ = ["Drive"]
 
 LOOKS_BETWEEN: Final = 512
 """Looks between two calls of `on_progress`."""
-KEPT_TICKS: Final = 100_000
-"""Of 25 bytes each."""
+KEPT_TICKS: Final = 100_000  # of 25 bytes each
 
 
 class Drive:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from gridbot.backtest.mark_feed import FAR
 from gridbot.backtest.quiet_stops import Margins, Steady
-from gridbot.backtest.symbol_feed import FAR, Cursor, Place, SymbolFeed
+from gridbot.backtest.symbol_feed import Cursor, Place, SymbolFeed
 
 __all__ = ["Line", "earlier", "is_ahead"]
 

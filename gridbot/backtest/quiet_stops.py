@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
+from gridbot.backtest.mark_feed import FAR
 from gridbot.backtest.run_account import RunAccount
 from gridbot.backtest.run_venue import NO_MARK, RunVenue
-from gridbot.backtest.symbol_feed import FAR
 from gridbot.paper.settings import MatchingModel
 from gridbot.worker.strategy_runner import StrategyRunner
 

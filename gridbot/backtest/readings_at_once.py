@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from gridbot.backtest.calm_legs import Ahead, CalmLegs
+from gridbot.backtest.mark_feed import FAR
 from gridbot.backtest.run_loop import RunLoop, Symbols
+from gridbot.backtest.run_readings import ASKED_AT_ONCE, PERIODIC
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
-from gridbot.backtest.symbol_feed import FAR
 from gridbot.core import PositionEvent, WalletEvent
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
@@ -26,7 +27,6 @@ from gridbot.worker.strategy_runner import StrategyRunner
 __all__ = ["ReadingsAtOnce", "RunClockwork"]
 
 Work = Coroutine[None, None, None]
-PERIODIC: Final = "periodic"
 KEPT_PLANS: Final = 50
 
 
@@ -121,14 +121,14 @@ class ReadingsAtOnce:
                 case JobKind.WALLET:
                     wanted = [""]
                 case JobKind.RECONCILE if job.subject == PERIODIC:
-                    at_us = 2 * both_us  # executions and orders
+                    at_us = 2 * both_us  # executions and orders; then all others, as many at once as a worker asks
                     wanted = [*self._runners, ""]
                 case JobKind.RECONCILE:
                     return None
                 case _:
                     continue
             for number, symbol in enumerate(wanted):
-                begun_us = at_us + number * both_us
+                begun_us = at_us + number // ASKED_AT_ONCE * both_us
                 planned.append(_Reading(begun_us + request_us, begun_us + both_us, symbol, job))
         return sorted(planned, key=lambda each: each.told_us)
 
@@ -175,7 +175,7 @@ class ReadingsAtOnce:
         return self._calm.uneasy(last_us)
 
     def _go_on(self, began_us: int, rest: Sequence[_Reading], jobs: Jobs) -> None:
-        """One after the other in a periodic comparison: the rest of it, at once again where nothing else happens."""
+        """Of a periodic comparison what is not asked yet: at once again where nothing else happens."""
         if not rest:
             return
         if self._is_quiet(began_us + rest[-1].told_us, FAR):  # the next second is planned already

@@ -13,6 +13,7 @@ import heapq
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
+from gridbot.backtest.mark_feed import DayRefusedHere
 from gridbot.backtest.touched import Symbols, Touched
 
 __all__ = ["RunClock", "RunLoop", "Symbols"]
@@ -127,6 +128,8 @@ class RunLoop(asyncio.AbstractEventLoop):
                         self.about = due.about
                         self.before_worker(due.about)
                     due.call(*due.args)
+                except DayRefusedHere:  # the run has no market to go on with
+                    raise
                 except Exception as error:  # noqa: BLE001 - told, as asyncio tells it
                     self.call_exception_handler({"message": f"a callback failed ({due.call!r})", "exception": error})
         return exchange, worker

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Final
 
 from gridbot.backtest.direct_orders import DirectOrders
 from gridbot.backtest.run_records import RunRecords
@@ -15,7 +17,11 @@ from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.schedule import Job, JobKind
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["RunQueries", "RunReadings"]
+__all__ = ["ASKED_AT_ONCE", "PERIODIC", "RunQueries", "RunReadings"]
+
+PERIODIC: Final = "periodic"
+ASKED_AT_ONCE: Final = 4
+"""Questions that a worker has under way at a time (`pool_size` in `gridbot/bybit/calls.py`)."""
 
 
 class _NoNotices:
@@ -97,33 +103,37 @@ class RunReadings:
     def of(self, job: Job) -> Coroutine[None, None, None]:
         """The work of a job, not begun yet."""
         match job.kind:
-            case JobKind.RECONCILE if job.subject != "periodic":
-                return self._reconciler.reconcile(job.subject)
             case JobKind.RECONCILE:
-                return self._pass()
+                return self._reconcile(job.subject)
             case JobKind.POSITIONS:
                 return self._positions(job.subject)
             case JobKind.WALLET:
                 return self._reconciler.wallet()
         return self._nothing()
 
-    async def _pass(self) -> None:
-        """What the periodic comparison reads besides executions and orders, of which the streams have told everything.
+    async def _reconcile(self, reason: str) -> None:
+        """Of the periodic comparison what is read besides executions and orders, of which the streams have told all.
 
         These take their time all the same, and legs and wallet are read when a worker would.
         """
-        await self._queries.venue.calls.pass_time(2)  # executions and orders
-        await self.pass_on(list(self._runners))
-
-    async def pass_on(self, symbols: Sequence[str]) -> None:
-        """The rest of the periodic comparison: legs of these symbols, and the wallet."""
-        for symbol in symbols:
-            runner = self._runners[symbol]
+        for runner in self._runners.values():
             if runner.shadow is not None:
                 runner.shadow.read_legs()
-            else:
-                await self._positions(symbol)
-        await self._reconciler.wallet()
+        if reason != PERIODIC:
+            await self._reconciler.reconcile(reason)
+            return
+        await self._queries.venue.calls.pass_time(2)  # executions and orders
+        await self.pass_on([symbol for symbol, runner in self._runners.items() if runner.shadow is None])
+
+    async def pass_on(self, symbols: Sequence[str]) -> None:
+        """The rest of the periodic comparison: legs of these symbols and the wallet, side by side."""
+        free = asyncio.Semaphore(ASKED_AT_ONCE)
+
+        async def read(work: Coroutine[None, None, None]) -> None:
+            async with free:
+                await work
+
+        await asyncio.gather(*[read(self._positions(symbol)) for symbol in symbols], read(self._reconciler.wallet()))
         self.passed()
 
     def passed(self) -> None:

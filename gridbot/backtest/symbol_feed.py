@@ -13,7 +13,7 @@ from gridbot.backtest.mark_feed import FAR, DayRefusedHere, MarkColumns, Marks, 
 from gridbot.core.instrument import Instrument
 from gridbot.market.day import Day
 
-__all__ = ["FAR", "Cursor", "DayRefusedHere", "Marks", "Place", "SymbolFeed"]
+__all__ = ["Cursor", "OpenDay", "Place", "SymbolFeed"]
 
 KEPT_OPEN: Final = 3
 """Days: that of exchange and worker, and those where either looks next. Each holds seven open files."""

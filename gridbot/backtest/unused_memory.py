@@ -16,9 +16,10 @@ from typing import Final
 
 __all__ = ["give_back"]
 
-_MAPS: Final = Path("/proc/self/maps")
+_MAPS: Final = Path("/proc/self/smaps")
 _CODE: Final = "r-xp"
-"""Nobody has written to it, so that all of it is in its file."""
+_WRITTEN: Final = "Anonymous:"
+"""How much of a mapping is not as in its file: a debugger's breakpoints, say, or code that was made while running."""
 
 
 def give_back() -> None:
@@ -33,12 +34,15 @@ def give_back() -> None:
 
 
 def _code() -> Iterator[tuple[int, int]]:
-    """Where code lies that is mapped from files: addresses, the second one behind it."""
+    """Where code lies that is as it is in its file, all of it: addresses, the second one behind it."""
     text = ""
     with contextlib.suppress(OSError):
         text = _MAPS.read_text()
+    span = ""
     for line in text.splitlines():
-        span, kind, *_, name = line.split(maxsplit=5)
-        if kind == _CODE and name.startswith("/"):
+        first, *others = line.split(maxsplit=5)
+        if not first.endswith(":"):
+            span = first if others[0] == _CODE and others[-1].startswith("/") else ""
+        elif span and first == _WRITTEN and others[0] == "0":
             begin, _, end = span.partition("-")
             yield int(begin, 16), int(end, 16)

@@ -8,8 +8,8 @@
       │                                      ▼                 └► before the first execution: adjusted
       └─ five times ─ still not ◄── some were new: the same rows are compared again ──► they add up ──► taken
 
-Paged are first those since the watermark, which explain nearly every difference; where none of them is new, and at the
-last look, all of its overlap, too.
+Paged are first those since the watermark, which explain nearly every difference; where none of them is new and the rows
+still do not add up, and at the last look, all of its overlap, too.
 
 A row is compared with what our executions had added up to when the exchange made it (`LegHistory.at`): it may be
 ahead of them, or old. So one that is explained by executions that were paged after it is taken, whatever was traded
@@ -78,10 +78,10 @@ def on_executions(turn: Turn, who: Who, fresh: Sequence[ExecutionEvent]) -> int 
     if fresh:  # they are counted once this step has ended
         _ask(turn, ticket, replace(legs, looks=legs.looks - 1, rows=(), compares=True), legs.rows)
         return None
-    if not legs.pages_all:
+    if not legs.pages_all and any(_differs(turn, row) for row in legs.rows):
         _page(turn, ticket, legs, pages_all=True)
         return None
-    return _accept(turn, ticket, legs.rows)
+    return _accept(turn, ticket, legs.rows)  # what another leg's paging, or the stream, has counted may explain them
 
 
 def pages_all(turn: Turn, who: Who) -> bool:

@@ -102,6 +102,8 @@ class Stage:
         self.is_stopping = False
         self.held: dict[str, Any] = {}
         """What stops orders, as workers have told their supervisor."""
+        self._takes_over = False
+        """Whether the next life takes over from one that was killed at work, on files that nothing else has damaged."""
         self._supervisor_dies = random.Random(f"supervisor:{plan.seed}")
         self.context = contextvars.copy_context()
 
@@ -124,7 +126,9 @@ class Stage:
             return
         self._lives += 1
         self.trace.note(f"life {self._lives} begins")
-        self.life = life = Life(self.world, self._lives, self._on_message, self.held)
+        takes_over, self._takes_over = self._takes_over, False
+        self.life = life = Life(self.world, self._lives, self._on_message, self.held, takes_over=takes_over)
+        self.result.counts["takeovers"] += takes_over
         self.result.counts["lives"] += 1
         life.task.add_done_callback(lambda task: self._ended(life, task), context=self.context)
 
@@ -133,8 +137,10 @@ class Stage:
         if life is not self.life:
             return
         self.trace.note(f"life {life.number} dies")
+        self._takes_over = life.trades and not fault.what.get("spoils")
         if self._supervisor_dies.random() < SUPERVISOR_DIES:
             self.held.clear()
+            self._takes_over = False
         life.torn = int(fault.what["torn"])
         life.die()
         self.sharing.life_is_over(self.clock.monotonic_s())

@@ -38,9 +38,9 @@ MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
 HOLDS = "holds.json"
 LOSS, LIQUIDATED, CAPPED = "session_loss_limit", "reduced", "cap_latch"
-LATCHES = {LOSS: "latch.json", CAPPED: "caps.json"}
-"""What holds the whole account, and the document that keeps it."""
 """What alerts begin with after which nothing is opened; the symbol follows."""
+LATCHES = {LOSS: "latch.json", CAPPED: "caps.json"}
+"""Those of the whole account, and the document that keeps each."""
 NOTHING_TO_CLOSE = 110017
 
 
@@ -54,7 +54,7 @@ class Verdict:
         self._held: dict[str, float] = {}
         """Since when nothing of a symbol ("": of any) may be opened, until an operator lifts it."""
         self._latched_by: dict[str, Life] = {}
-        """Who told last that a cap latched it."""
+        """Which life has told last of each of `LATCHES`."""
         limit = stage.world.spec.settings.account(ACCOUNT).caps.max_margin_ratio
         self._margin = MarginWatch(limit, stage.network)
         self._paused: tuple[Life, int] | None = None

@@ -26,10 +26,9 @@ from gridbot.simulation.trade_link import TradeLink
 from gridbot.simulation.virtual_loop import LIFE, VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock, SimulatedIds, SimulatedProcess
 from gridbot.simulation.wires import Wires
-from gridbot.worker.known_account import KNOWN
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.outside import Outside
-from gridbot.worker.spec import WorkerSpec
+from gridbot.worker.spec import KNOWN, WorkerSpec
 from gridbot.worker.startup import StartRefused
 from gridbot.worker.worker_session import WorkerSession
 
@@ -48,10 +47,17 @@ class World:
 
 
 class Life:
-    """`task` is the worker's main task; its result is the exit code. `held` is what its supervisor hands it."""
+    """`task` is the worker's main task; its result is the exit code. `held` is what its supervisor hands it, and
+    `takes_over` as in `WorkerSpec`."""
 
     def __init__(
-        self, world: World, number: int, on_message: Callable[[Life, dict[str, Any]], None], held: Mapping[str, Any]
+        self,
+        world: World,
+        number: int,
+        on_message: Callable[[Life, dict[str, Any]], None],
+        held: Mapping[str, Any],
+        *,
+        takes_over: bool = False,
     ) -> None:
         self.number = number
         self.rest: RestLink | None = None
@@ -75,7 +81,7 @@ class Life:
         known = documents.pop(KNOWN, {})  # a supervisor gives it apart, too: it is no document of the state
         seed = f"ids:{number}:{world.spec.run_id}"
         self.session = WorkerSession(
-            replace(world.spec, held=documents, known=known),
+            replace(world.spec, held=documents, known=known, takes_over=takes_over),
             None,
             self._send,
             clock=world.clock,
@@ -89,6 +95,12 @@ class Life:
     def orchestrator(self) -> Orchestrator | None:
         """The running account, once it has been put together."""
         return self.session._account()
+
+    @property
+    def trades(self) -> bool:
+        """Whether its start has ended."""
+        orchestrator = self.orchestrator
+        return orchestrator is not None and orchestrator._reconciled
 
     @property
     def is_quiet(self) -> bool:

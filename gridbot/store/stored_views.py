@@ -47,7 +47,7 @@ def _records(table: str, newest: tuple[str, ...] = ASKED_FOR_NEWEST) -> View:
     rows = rows_query(table)
     if table in newest and table == CONTEXT_TABLE:  # below the join, which is planned once then
         parts = newest_apart(f"SELECT *, rowid FROM {ROWS}", ROWS)
-        rows = rows_query(table, f"({whole_rows(rows=f'({parts})')})")
+        rows = rows_query(table, f"({whole_rows(rows=parts)})")
     elif table in newest:
         rows = newest_apart(rows, rows_table(table))
     return View(table, " ".join((RECORD_TYPES[table].__doc__ or "").split()), f"{landed_query(table)} UNION ALL {rows}")

@@ -44,7 +44,7 @@ from gridbot.worker.entry_ways import leased, ways_of
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.fleet_link import FleetLink
-from gridbot.worker.known_account import KNOWN, KnownAccount, NotAsKnown, prove, settings_of
+from gridbot.worker.known_account import KnownAccount, NotAsKnown, prove, settings_of
 from gridbot.worker.line_file import stream_settings, wait_for_room
 from gridbot.worker.newer_state import refuse_newer
 from gridbot.worker.operator_alerts import Alerts, Tell
@@ -56,7 +56,7 @@ from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.reloading import Reloading
 from gridbot.worker.shadow_side import end_shadow_orders, shadow_wire
 from gridbot.worker.shadow_wire import Shadows
-from gridbot.worker.spec import WorkerSpec
+from gridbot.worker.spec import KNOWN, WorkerSpec
 from gridbot.worker.startup import CLOCK_AGE_S, PreparedSymbol, prepare_account, refused_by_disk
 from gridbot.worker.strategy_runner import Keeping, StrategyRunner
 from gridbot.worker.tallies import Tallies

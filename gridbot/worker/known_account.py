@@ -19,17 +19,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from gridbot.config.snapshots import snapshot_sha256
 from gridbot.worker.fleet_link import KNOWN_S
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.spec import WorkerSpec
 
-__all__ = ["KNOWN", "KnownAccount", "NotAsKnown", "prove", "settings_of"]
-
-KNOWN: Final = "known"
-"""What the document is called on its way to the supervisor and back."""
+__all__ = ["KnownAccount", "NotAsKnown", "prove", "settings_of"]
 
 
 class NotAsKnown(Exception):

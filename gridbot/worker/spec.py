@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gridbot.config.models import GridbotConfig
 from gridbot.lease.lease_term import LeaseTerm
 
-__all__ = ["WorkerSpec"]
+__all__ = ["KNOWN", "WorkerSpec"]
+
+KNOWN: Final = "known"
+"""What the document of `WorkerSpec.known` is called on its way to the supervisor and back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,8 @@ class WorkerSession:
         self._fleet = FleetLink(clock, scope, send if spec.shares else None, takes_over=spec.takes_over)
         self._shutdown = asyncio.Event()
         self._stop_mode = spec.settings.supervisor.on_stop
+        self._left: list[str] | None = None
+        """What a stop that cancels or flattens could not do; None until it has been tried."""
         self._orphaned = False
         self._begins_anew = False
         self._assembly: Assembly | None = None
@@ -125,7 +127,9 @@ class WorkerSession:
             self._assembly = None  # its records are complete; from here on only the supervisor records alerts
             if unsaved:
                 self._alerts("error", "unsaved", unsaved)
-            last = {"unsaved": unsaved} if unsaved else {}
+            last: Message = {"unsaved": unsaved} if unsaved else {}
+            if self._left is not None:
+                last["left"] = self._left
             self._send({"type": "bye", "reason": reason, "exit_code": code, **last})
         return code
 
@@ -362,6 +366,7 @@ class WorkerSession:
         left = await cancel_everything(assembly.orchestrator, deadline_s / 2)
         if self._stop_mode is OnStop.FLATTEN:
             left += await flatten(assembly.orchestrator, deadline_s / 2)
+        self._left = left
         for text in left:
             self._alerts("error", "stop", text)
 

@@ -25,7 +25,7 @@ from supervisor.children.launcher import Launcher
 from supervisor.children.life_counts import added_up
 from supervisor.children.pipe import ChildPipe, Message
 from supervisor.children.policy import is_silent, step
-from supervisor.children.policy_types import Action, ChildState, Event, LaunchFailed, ProcessState
+from supervisor.children.policy_types import Action, ChildState, Event, LaunchFailed, ProcessState, Stalled
 from supervisor.children.process_handle import ProcessHandle
 from supervisor.children.vital_signs import vital_signs
 
@@ -95,6 +95,11 @@ class Child:
         return total
 
     @property
+    def left(self) -> list[str] | None:
+        """What a worker could not cancel or close at its stop, by its last words; None when it has not tried."""
+        return self._said.left
+
+    @property
     def unsaved(self) -> str:
         """What the disk did not take of the current process, or the last one, by its last words."""
         return self._said.unsaved
@@ -105,6 +110,8 @@ class Child:
         if self.pid is not None and is_silent(now, self._state, policy):
             signs = vital_signs(self.pid)
             events = (*events, signs) if signs is not None else events
+        elif self._process is not None and self._process.is_behind:
+            events = (*events, Stalled())  # it cannot say anything before its turn
         self._state, actions = step(now, self._state, events, policy=policy, jitter=jitter)
         process = self._state.process
         self.has_run = process is ProcessState.RUNNING or (self.has_run and process is not ProcessState.STARTING)
@@ -130,6 +137,11 @@ class Child:
     def send(self, message: Message) -> bool:
         """False when there is no process or it does not read."""
         return self._pipe is not None and self._pipe.send(message)
+
+    def withdraw(self) -> None:
+        """A process that waits for its turn is not wanted any more; any other one has to be asked to stop."""
+        if self._process is not None:
+            self._process.withdraw()
 
     def catch_up(self) -> None:
         """Take in what it has said and the loop has not read yet."""
@@ -224,6 +236,7 @@ class _Said:
     """The newest that it has told: a report of one that begins or ends has none."""
     bye: str = ""
     unsaved: str = ""
+    left: list[str] | None = None
 
     def note(self, message: Message) -> None:
         match message.get("type"):
@@ -233,3 +246,4 @@ class _Said:
             case "bye" | "refused":
                 self.bye = str(message.get("reason") or "")
                 self.unsaved = str(message.get("unsaved") or "")
+                self.left = message.get("left")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridbot.shortage import is_of_system, is_shortage
 from gridbot.state.unkept_holds import BEGINS_PAUSED, UNKEPT
-from supervisor.children.launch_arguments import CAPS, KNOWN, LEASE, TAKES_OVER
+from supervisor.children.launch_arguments import CAPS, LEASE, TAKES_OVER
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["paper", "paper_spec", "prepare", "rescue", "set_up_logging", "worker", "writer", "writer_spec"]
 
 DAY_S = 86_400
-NO_DOCUMENTS = (CAPS, BEGINS_PAUSED, LEASE, UNKEPT, TAKES_OVER, KNOWN)
-"""Of what goes to a worker beside what stops its orders."""
+NO_DOCUMENTS = (CAPS, BEGINS_PAUSED, LEASE, UNKEPT, TAKES_OVER)
+"""Of what goes to a worker beside what stops its orders; `spec.KNOWN` too."""
 
 
 def prepare() -> None:
@@ -77,7 +77,7 @@ def _worker_spec(
 ) -> WorkerSpec:
     from gridbot.bybit.dialling import send_from
     from gridbot.process_guard import close_memory
-    from gridbot.worker.spec import WorkerSpec
+    from gridbot.worker.spec import KNOWN, WorkerSpec
 
     if config.account(account).environment != "paper":
         close_memory()
@@ -91,7 +91,7 @@ def _worker_spec(
         run_id=run_id,
         paper_url=paper_url,
         console=logs.console,
-        held={name: document for name, document in held.items() if name not in NO_DOCUMENTS},
+        held={name: document for name, document in held.items() if name not in (*NO_DOCUMENTS, KNOWN)},
         unkept=held.get(UNKEPT, {}),
         shares=True,
         caps=held.get(CAPS),

@@ -140,6 +140,7 @@ class Fleet:
             case Do.LAUNCH:
                 self._start(child, takes_over=takes_over)
             case Do.ASK_STOP:
+                child.withdraw()
                 message = {"type": "stop", "mode": "keep" if child.leaves else self._events.stop_mode()}
                 if child.spec.kind is not ChildKind.WORKER or not child.send(message):
                     child.signal(signal.SIGTERM)

@@ -17,14 +17,13 @@ from gridbot.state.unkept_holds import BEGINS_PAUSED, UNKEPT
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.pipe import Message
 
-__all__ = ["CAPS", "KNOWN", "LEASE", "TAKES_OVER", "LaunchArguments"]
+__all__ = ["CAPS", "LEASE", "TAKES_OVER", "LaunchArguments"]
 
 CAPS: Final = "caps"
 LEASE: Final = "lease"
 TAKES_OVER: Final = "takes_over"
-KNOWN: Final = "known"
 """Among the documents that stop orders, which are called by their files, what the caps of groups and fleet say.
-`LEASE`, `TAKES_OVER` and `KNOWN` (`gridbot.worker.known_account`) stop none, but go the same way."""
+`LEASE`, `TAKES_OVER` and `KNOWN` (`gridbot.worker.spec`) stop none, but go the same way."""
 
 
 class LaunchArguments:

@@ -83,8 +83,8 @@ class ForkServer:
 
     def end(self) -> int:
         """Killed if it still runs; its exit code."""
+        self.process.kill()  # first: at the end of its socket it would end by itself, and take every module apart
         self.control.close()
-        self.process.kill()
         return self.process.wait()
 
 
@@ -222,6 +222,16 @@ class Launcher:
             launch.given_up = True
             if now:
                 self._kill("it did not fork a child that was given up")
+
+    def withdraw(self, launch: Launch) -> None:
+        """Its child need not begin any more: one that waits for its turn never does, and its pipe says so."""
+        if launch.begins and launch in self._waiting:
+            launch.problem = OSError("it is not wanted any more")
+            self.give_up(launch)
+
+    def is_behind(self, launch: Launch) -> bool:
+        """Whether it waits for others that begin, each of which keeps its place for `BEGINS_S` at most."""
+        return launch.begins and launch in self._waiting and not self._may_begin()
 
     def look(self) -> None:
         """Once in a while: keep a fork server ready, and end one that answers no more."""

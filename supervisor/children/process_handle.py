@@ -56,6 +56,15 @@ class ProcessHandle:
         for number in early:
             self.signal(number)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether it waits for its turn, behind others that begin."""
+        return self._launcher.is_behind(self._launch)
+
+    def withdraw(self) -> None:
+        """One that waits for its turn is not wanted any more."""
+        self._launcher.withdraw(self._launch)
+
     def assembled(self) -> None:
         """It has said that it waits for others now."""
         self._launcher.assembled(self._launch)

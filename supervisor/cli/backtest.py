@@ -85,8 +85,8 @@ def _run(given: dict[str, Any]) -> None:
     loaded = load_or_refuse(find_config(given["config"]), given["data_dir"])
     need_backtest_extra()
     from gridbot.backtest.backtest_run import CannotRun, run
+    from gridbot.backtest.mark_feed import DayRefusedHere
     from gridbot.backtest.run_options import Latency, Options
-    from gridbot.backtest.symbol_feed import DayRefusedHere
     from gridbot.config.errors import ConfigError
     from gridbot.market.market_error import MarketError
     from gridbot.market.market_root import Market

@@ -71,7 +71,8 @@ def stop(
 
 
 def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | None) -> str:
-    """What happened, as a sentence. Raises CommandError: 3 nothing runs, 5 not all ended in time."""
+    """What happened, as a sentence. Raises CommandError: 3 nothing runs, 5 not all ended in time,
+    11 what was to be cancelled or closed is not for some accounts."""
     began = time.monotonic()
     pid = holder(data_dir)
     if pid is None:
@@ -93,7 +94,10 @@ def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | 
             f"still running after {timeout:g} s: pid {pids or pid}; wait longer with --timeout, or use --force",
             ExitCode.TIMEOUT,
         )
-    return in_words(time.monotonic() - began, farewell, force)
+    told = in_words(time.monotonic() - began, farewell, force)
+    if farewell.get("left"):
+        raise CommandError(told, ExitCode.PARTLY)
+    return told
 
 
 def _everyone(client: ControlClient, pid: int) -> list[psutil.Process]:
@@ -113,7 +117,7 @@ def in_words(seconds: float, farewell: dict[str, list[str]], force: bool) -> str
         told = f"stopped in {seconds:.1f} s; {killed} did not stop in time and was killed; {NOTHING_LEFT}"
     else:
         told = f"stopped {'by force' if force else 'in order'} in {seconds:.1f} s; {NOTHING_LEFT}"
-    return "\n! ".join([told, *farewell.get("unsaved", [])])
+    return "\n! ".join([told, *farewell.get("unsaved", []), *farewell.get("left", [])])
 
 
 def processes_of(status: dict[str, Any]) -> list[psutil.Process]:

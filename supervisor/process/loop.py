@@ -39,7 +39,6 @@ from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
 from supervisor.children.launcher import ForkServer, Launcher
-from supervisor.children.policy import NOT_IN_TIME
 from supervisor.children.policy_types import Exited, ProcessState, Stalled
 from supervisor.children.rescues import Rescues
 from supervisor.control.control_server import ControlServer
@@ -137,7 +136,7 @@ class Supervisor:
             lambda process: self._hosting.may_run(process),
         )
         self._starting = StartOrder(self._fleet, self._launch, lambda account: self._membership.keeps_down(account))
-        self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
+        self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop, self._alerts.add)
         self._desk = AlertDesk(self.status, self._journal.document, _wall_us)
         self._hosting = FleetPart(
             begun,
@@ -238,7 +237,8 @@ class Supervisor:
         for text in self.plan.warnings:
             self._alerts.own("WARNING", text)
         loop = asyncio.get_running_loop()
-        control = ControlServer(self.plan.data_dir, self._operations.handle, self._farewell, self._sharing.left)
+        answers = (self._operations.handle, self._stopping.farewell, self._sharing.left)
+        control = ControlServer(self.plan.data_dir, *answers)
         reachable = Reachable(control, self._lock, self._alerts.own, self._faults.report)
         with background.watch(loop, self._faults.report), self._signals:
             try:
@@ -279,14 +279,6 @@ class Supervisor:
             self._finished.set()  # `run` kills whatever is left
         elif force:
             self._force_until = self._force_until or self._clock() + FORCE_S
-
-    def _farewell(self) -> dict[str, Any]:
-        """Who had to be killed because it did not stop in time, and what the disk did not take, for whoever waits."""
-        return {
-            "ok": True,
-            "killed": [child.spec.name for child in self._fleet if child.state.killed_for == NOT_IN_TIME],
-            "unsaved": [f"{child.spec.name}: {child.unsaved}" for child in self._fleet if child.unsaved],
-        }
 
     def status(self) -> dict[str, Any]:
         """The model of `supervisor.status.model`, with all that the children have said up to this moment."""

@@ -53,9 +53,9 @@ TOLD_S: Final = 5.0
 class WriterSpec:
     """What the supervisor gives the writer. `flush_interval` in seconds.
 
-    `max_rows` and `max_bytes` bound one transaction, and so the memory it takes. What is read last may go 14,000 rows
-    beyond `max_rows`, and all of them fit two row groups of the file: each transaction begins another, and neighbours
-    are written anew where that makes fewer of them, which of such large ones it does not.
+    `max_rows` and `max_bytes` bound one transaction, and so its memory. What is read last may go 14,000 rows beyond
+    `max_rows` (100,000 of a packed journal), and else all fit two row groups of the file: each transaction begins two,
+    and neighbours are written anew where that makes fewer of them, which of such large ones it does not.
 
     `compact_s`: how long records stay in the table where few land at first (`gridbot.store.landing`).
 
@@ -138,7 +138,7 @@ class Writer:
         self._oldest: dict[str, int] = {}
         self._uncertain = True
         self.losses = Losses(spec.data_dir, self.database.path)
-        self._more, self._busy = False, set[str]()
+        self._more, self._busy, self._passed_over = False, set[str](), set[str]()
         self._process = psutil.Process()
         self._landing = LandingPace(spec.compact_s)
         self._order = KnownOrder()
@@ -152,8 +152,6 @@ class Writer:
         if account not in self._sources:
             self._sources[account] = AccountSource(account, journal_directory(self.spec.data_dir, account))
             self._uncertain = True  # what the database has of it is read before its records
-
-    # -- one flush
 
     def flush(self, *, idle: bool = True) -> bool:
         """Collect and commit what there is. True when there may be more right now. Raise as `Database.open`."""
@@ -287,13 +285,17 @@ class Writer:
         return True
 
     def _collect(self, *, idle: bool) -> None:
-        """A busy account keeps no other waiting: those that had more come last, and share what the others leave."""
-        rows, was_busy, self._busy = self._rows, self._busy, set()
-        count, left = rows.count, len(self._sources) + 1
-        for account, source in sorted(self._sources.items(), key=lambda item: item[0] in was_busy):
+        """A busy account keeps no other waiting: those that had more come last, and share what the others leave. Where
+        that is nothing they come first of them next time."""
+        rows, was_busy, passed_over, count = self._rows, self._busy, self._passed_over, self._rows.count
+        self._busy, self._passed_over, left = set(), set(), len(self._sources) + 1
+        for account in sorted(self._sources, key=lambda name: (name in was_busy, name in passed_over)):
             left -= 1
             share, share_bytes = (self.spec.max_rows - count) // left, (self.spec.max_bytes - self._bytes) // left
-            taken = source.take(max(1, share), max(1, share_bytes), idle=idle)
+            if share < 0 or share_bytes < 0:
+                self._passed_over.add(account)
+                continue
+            taken = self._sources[account].take(max(1, share), max(1, share_bytes), idle=idle)
             count += taken.count
             self._bytes += taken.size
             if taken.more:
@@ -308,7 +310,7 @@ class Writer:
             rows.rejects += [(account, *reject) for reject in taken.rejects]
             if taken.last_seq > max(self.state.committed.get(account, 0), rows.offsets.get(account, 0)):
                 rows.offsets[account] = taken.last_seq
-        self._more = bool(self._busy)
+        self._more = bool(self._busy or self._passed_over)
 
     def trim(self) -> int:
         """Delete some of the rows that are older than `keep_days` allows; return how many: fewer than `GONE_AT_ONCE`
@@ -329,8 +331,6 @@ class Writer:
         if deleted:
             log.info("%d rows went because of their age (%s)", deleted, dict(self.spec.keep_days))
         return deleted
-
-    # -- outside of flushes
 
     def failed(self, exc: BaseException) -> None:
         """A flush failed; read from the file what it has before the next."""

@@ -11,8 +11,9 @@ import duckdb
 import pytest
 
 from gridbot.backtest import price_samples
+from gridbot.backtest.mark_feed import DayRefusedHere
 from gridbot.backtest.price_samples import PriceRows
-from gridbot.backtest.symbol_feed import DayRefusedHere, SymbolFeed
+from gridbot.backtest.symbol_feed import SymbolFeed
 from gridbot.market.day import DAY_MS, Day, day_start_ms, ticks_of
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.store.schema import create_table_sql

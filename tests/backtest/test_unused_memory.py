@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,18 @@ def test_code_leaves_memory_and_comes_back_when_it_is_called() -> None:
         assert con.execute(question).fetchall() == asked == [(334, 166_833)]
     assert between < before / 2
     assert between < code_kb("_duckdb")
+
+
+def test_code_that_is_not_as_in_its_file_stays(tmp_path: Path) -> None:
+    """Read anew it would be what the file has: whatever had been written over it would be gone."""
+    libc, file = ctypes.CDLL(None), tmp_path / "code"
+    file.write_bytes(bytes(mmap.PAGESIZE))
+    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 0, flags=mmap.MAP_PRIVATE) as code:
+        code[:4] = b"made"
+        begin = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(code)))
+        assert libc.mprotect(begin, ctypes.c_size_t(mmap.PAGESIZE), mmap.PROT_READ | mmap.PROT_EXEC) == 0
+        give_back()
+        assert code[:4] == b"made"
 
 
 def test_orders_that_were_settled_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

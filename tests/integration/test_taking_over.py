@@ -13,7 +13,7 @@ from gridbot.bybit.rest import BybitRest
 from gridbot.paper.api.dispatch import ROUTES
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.worker.fleet_link import KNOWN_S
-from gridbot.worker.known_account import KNOWN
+from gridbot.worker.spec import KNOWN
 from gridbot.worker.startup import StartRefused
 from tests.integration.worker_bench import BTC, account_of, exchange, settings, trading
 

@@ -148,6 +148,7 @@ def test_the_stop_message_says_what_becomes_of_the_orders(tmp_path: Path, mode: 
                 life.session.on_message({"type": "stop", "mode": mode})
                 assert await life.task == EXIT_OK
                 assert bool(resting(paper)) is (mode == "keep")
+                assert life.sent[-1].get("left") == ([] if mode == "cancel" else None)
 
     asyncio.run(run())
 
@@ -212,7 +213,7 @@ def test_a_stop_in_the_middle_of_the_start_is_an_orderly_end(
 
                 monkeypatch.setattr(HttpPool, "carry", counted)
                 assert await asyncio.wait_for(life.task, WAIT_S) == EXIT_OK
-                assert life.sent[-1] == {"type": "bye", "reason": "stopped", "exit_code": EXIT_OK}
+                assert life.sent[-1] == {"type": "bye", "reason": "stopped", "exit_code": EXIT_OK}, "and no `left`"
                 assert not [message for message in life.sent if message["type"] == "alert"]
 
     with caplog.at_level(logging.ERROR):

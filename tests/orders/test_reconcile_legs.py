@@ -95,6 +95,17 @@ def test_a_row_that_what_was_paged_explains_is_taken_though_more_was_traded_sinc
     assert turn.state.doubts == {}
 
 
+def test_rows_that_another_paging_has_explained_meanwhile_are_taken_without_a_longer_one(turn: Turn) -> None:
+    """All legs are read at once: the first answer has the executions of all, and nothing of the others' is new."""
+    turn.change(complete_to_ms=100_000)
+    row = PositionEvent(SYMBOL, Direction.LONG, D(1), D(100), exchange_ts=1, seq=1)
+    assert legs.on_positions(turn, who(turn), [row, FLAT]) is None
+    turn.view.ledger.apply("s1", replace(FILL, seq=1))
+    assert legs.on_executions(turn, who(turn), []) == TICKET
+    assert turn.effects[-2:] == [TakePosition(row), TakePosition(FLAT)]
+    assert turn.state.doubts == {}
+
+
 def test_the_last_look_and_one_within_a_gap_page_everything(turn: Turn) -> None:
     turn.change(complete_to_ms=100_000)
     for look in range(legs.POSITION_LOOKS):

@@ -342,3 +342,21 @@ def test_when_what_has_landed_is_moved() -> None:
     assert pace.takes(5, 50)
     assert not pace.takes(6, 50)
     assert not pace.takes(5, 51)
+
+
+def test_what_many_accounts_have_behind_comes_in_several_transactions(tmp_path: Path) -> None:
+    """Of each a whole read of its journal was in one of them: 2.4 million records of twenty accounts."""
+    accounts = ("alice", "bob", "carol")
+    for account in accounts:
+        recorder = make_recorder(tmp_path, account)
+        record_executions(recorder, range(1, 1501))
+        recorder.close()
+    writer = Writer(WriterSpec(tmp_path, accounts, max_rows=1000), {})
+    counts = []
+    while writer.flush():
+        counts.append(writer.state.rows - sum(counts))
+    writer.close()
+    assert counts[:3] == [1500, 1500, 1500]
+    assert rows(
+        tmp_path, "SELECT account, count(DISTINCT seq), max(seq) FROM executions GROUP BY ALL ORDER BY ALL"
+    ) == [(account, 1500, 1500) for account in accounts]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from gridbot.store import newest_moves
 from gridbot.store.commit import commit
+from gridbot.store.database import Database
 from gridbot.store.grid_keeping import keep_all
 from gridbot.store.newest_moves import move_newest
 from gridbot.store.newest_rows import LARGE, newest_from
@@ -16,6 +19,7 @@ from tests.store.grid_kit import FEW, answer
 from tests.store.test_landing import batch, emptied, numbered, session_bodies, store
 
 ASKED = ("executions", "orders", "grid_trades", "fills")
+GROUP_ROWS, GROUPS = 2048, 20
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +59,22 @@ def test_the_newest_rows_begin_near_the_end_again(
         move_newest(con)
         places = [con.execute(f"SELECT {newest_from(table)}()").fetchall()[0][0] for table in LARGE]
         assert places == [count - 2 for count in counts]
+
+
+def test_a_question_for_the_newest_rows_reads_them_first_and_passes_over_the_others(tmp_path: Path) -> None:
+    """Also where the view has a third part, the landed rows: of orders all were read."""
+    bodies = session_bodies(tmp_path)
+    database = Database(tmp_path / "many.duckdb", group_rows=GROUP_ROWS)
+    database.prepare()
+    with database.open() as con:
+        commit(con, batch(bodies))
+        for table in LARGE[:2]:
+            columns = "* EXCLUDE (k) REPLACE (CAST(k AS BIGINT) AS seq)"
+            some = f"(SELECT * FROM {table} LIMIT 1), range(1000, {1000 + GROUP_ROWS * GROUPS}) AS numbers(k)"
+            con.execute(f"INSERT INTO {table} BY NAME SELECT {columns} FROM {some} ORDER BY k")
+        begin_at(con, GROUP_ROWS * (GROUPS - 1))
+        for view in ("orders", "executions"):
+            asked = f"EXPLAIN (ANALYZE, FORMAT JSON) SELECT seq FROM {view} ORDER BY seq DESC LIMIT 5"
+            [(_, profile)] = con.execute(asked).fetchall()
+            assert sum(map(int, re.findall(r'"rows_scanned": *(\d+)', profile))) < 4 * GROUP_ROWS
+    database.close()

@@ -74,7 +74,8 @@ def worker(account, notes, url, queue, held, conn):
             if word == "alert":
                 conn.send({"type": "alert", "level": "warning", "key": "k", "text": "look here"})
     with contextlib.suppress(OSError):  # nobody listens when the supervisor died
-        conn.send({"type": "bye", "reason": reason, "exit_code": 0})
+        did = {"left": []} if reason in ("cancel", "flatten") else {}
+        conn.send({"type": "bye", "reason": reason, "exit_code": 0, **did})
     note(notes, f"{account} end")
 
 

@@ -15,7 +15,7 @@ from gridbot.orders.reconcile_turn import MOMENT_MS
 from gridbot.orders.reconcile_words import AskOrder
 from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord
 from gridbot.worker.job_watch import FAILS_FOR_S, Reading
-from gridbot.worker.reconciler import ASKED, REST_WITHIN_S
+from gridbot.worker.reconciler import ASKED, REST_WITHIN_S, Reconciler
 from tests.execution.support import settle
 from tests.records.test_open_orders import order as recorded
 from tests.worker.account_bench import SYMBOL, position
@@ -279,13 +279,19 @@ async def test_after_a_gap_nothing_is_well_until_a_pass_was_complete() -> None:
     assert bench.account.context.ledger.of("btc").fills == 1
 
 
-async def test_a_start_pages_the_last_moment_and_asks_for_the_rest_if_no_pass_comes() -> None:
+async def _counted_fifty_seconds_later() -> tuple[Bench, Reconciler, int]:
+    """A ledger that began at the time that is given (ms), its one execution, and a reconciler that knows of neither."""
     bench = Bench()
     [first, *_] = await bench.place()
     now_ms = bench.account.clock.wall_ms()
     bench.account.context.ledger.begin(now_ms)
     bench.account.runner.on_execution(bench.account.fill(first, exchange_ts=now_ms + 50_000))
     reconciler = bench.made_anew()
+    return bench, reconciler, now_ms
+
+
+async def test_a_start_pages_the_last_moment_and_asks_for_the_rest_if_no_pass_comes() -> None:
+    bench, reconciler, now_ms = await _counted_fifty_seconds_later()
     await reconciler.begin()
     assert bench.queries.asked_from[0] == now_ms + 50_000 - MOMENT_MS
     assert reconciler.again() == ""
@@ -299,12 +305,7 @@ async def test_a_start_pages_the_last_moment_and_asks_for_the_rest_if_no_pass_co
 
 async def test_a_start_of_what_another_host_had_until_now_pages_all_since_the_watermark() -> None:
     """What the newest counted execution says of the moment before it holds for our own stream alone."""
-    bench = Bench()
-    [first, *_] = await bench.place()
-    now_ms = bench.account.clock.wall_ms()
-    bench.account.context.ledger.begin(now_ms)
-    bench.account.runner.on_execution(bench.account.fill(first, exchange_ts=now_ms + 50_000))
-    reconciler = bench.made_anew()
+    bench, reconciler, now_ms = await _counted_fifty_seconds_later()
     await reconciler.begin(knows_last=False)
     assert bench.queries.asked_from[0] == now_ms - OVERLAP_MS
     await bench.account.clock.advance(REST_WITHIN_S + 1)

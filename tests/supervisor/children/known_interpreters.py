@@ -1,14 +1,19 @@
-"""Which Pythons here have a layout that `supervisor.children.immortal` knows."""
+"""Which Pythons here have a layout that `supervisor.children.immortal` knows, and what a program says in one."""
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from supervisor.children import immortal
 
-__all__ = ["ROOT", "interpreters"]
+__all__ = ["interpreters", "told_by"]
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -22,4 +27,14 @@ def interpreters() -> list[str]:
         pyenv = sorted(Path.home().glob(f".pyenv/versions/{major}.{minor}.*/bin/python"))
         place = pyenv[-1] if pyenv else shutil.which(f"python{major}.{minor}")
         found += [str(place)] if place else []
+    return found
+
+
+def told_by(interpreter: str, program: str) -> dict[str, Any]:
+    """The JSON that a program prints, which also has to end in order; skips the test when there is no interpreter."""
+    if not interpreter:
+        pytest.skip("no Python 3.12 or 3.13 here: `apt-get install python3.13`, or `pyenv install 3.13`")
+    done = subprocess.run([interpreter, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    found: dict[str, Any] = json.loads(done.stdout)
     return found

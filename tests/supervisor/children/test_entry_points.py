@@ -13,7 +13,10 @@ from gridbot.config.paper_secrets import with_paper_secrets
 from gridbot.lock_file import take_lock
 from gridbot.paper.storage import exchange_file
 from gridbot.segment_file import lock_path
+from gridbot.worker.spec import KNOWN
 from supervisor.children import entry_points, program_files
+from supervisor.children.child_spec import ChildKind, ChildSpec
+from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
@@ -106,3 +109,21 @@ def test_a_writer_does_not_begin_from_files_of_another_version(tmp_path: Path, m
     said = report[0].recv()
     assert (said["type"], f"stop --data-dir {tmp_path}`" in said["reason"]) == ("refused", True)
     program_files.at_start.cache_clear()
+
+
+def test_what_a_worker_has_read_of_its_account_reaches_the_next_one_and_stops_no_order(tmp_path: Path) -> None:
+    """As a document that stops orders it would be one that no file has."""
+    path = tmp_path / "gridbot.yaml"
+    path.write_text(CONFIG)
+    config, spec = load_config(path), ChildSpec("alice", ChildKind.WORKER, "", account="alice")
+    launch = LaunchArguments(["alice"])
+    try:
+        launch.held("alice", {"name": KNOWN, "document": {"user_id": "7"}})
+        launch.held("alice", {"name": "holds.json", "document": {"seq": 1}})
+        for takes_over in (True, False):
+            url, _, held = launch.of(spec, takes_over=takes_over)
+            found = entry_points._worker_spec("alice", config, "run", ChildLogs(console=False), url, held)
+            assert (found.known, found.takes_over) == ({"user_id": "7"}, takes_over)
+            assert found.held == {"holds.json": {"seq": 1}}
+    finally:
+        launch.close()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from typing import Any
 
 import pytest
 
 from supervisor.children import hot_code
-from tests.supervisor.children.known_interpreters import ROOT, interpreters
+from tests.supervisor.children.known_interpreters import interpreters, told_by
 
 PROGRAM = """
 import gc, json, os, sys, traceback
@@ -115,14 +113,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module", params=interpreters() or [""])
 def told(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What the program says in each interpreter, which also has to end in order."""
-    if not request.param:
-        pytest.skip("no Python 3.12 or 3.13 here: `apt-get install python3.13`, or `pyenv install 3.13`")
-    command = [request.param, "-c", PROGRAM]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return told_by(request.param, PROGRAM)
 
 
 def test_what_has_run_is_side_by_side_and_nothing_else_is_moved(told: dict[str, Any]) -> None:

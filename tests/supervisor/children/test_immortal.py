@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import collections
-import json
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 
 from supervisor.children import immortal
-from tests.supervisor.children.known_interpreters import ROOT, interpreters
+from tests.supervisor.children.known_interpreters import interpreters, told_by
 
 # ------------------------------------------------------------------ the walk, in any Python
 
@@ -132,14 +130,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module", params=interpreters() or [""])
 def told(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What the program says in each interpreter, which also has to end in order."""
-    if not request.param:
-        pytest.skip("no Python 3.12 or 3.13 here: `apt-get install python3.13`, or `pyenv install 3.13`")
-    command = [request.param, "-c", PROGRAM]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return told_by(request.param, PROGRAM)
 
 
 def test_all_that_is_there_is_immortal_and_what_is_under_way_is_not(told: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import pytest
 from supervisor.children import launcher as launcher_module
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.launcher import ForkServer
+from supervisor.children.policy_types import Do, ProcessState, Start
 from tests.supervisor.children.launch_place import DEADLINE_S, Place, run
 
 
@@ -211,6 +212,15 @@ def test_a_worker_begins_when_one_before_it_is_assembled_or_over_or_takes_long(
         rescue = place.launch("rescue", "begins", kind=ChildKind.RESCUE)
         await place.until(lambda: first.pid and rescue.pid, "the births of a worker and of one that waits for none")
         assert (second.pid, third.pid, fourth.pid) == (None, None, None)
+        for child in (first, fourth):
+            assert child.advance(0.0, [Start()], jitter=0.0) == [Do.LAUNCH]
+        assert (fourth.advance(1e4, [], jitter=0.0), fourth.state.process) == ([], ProcessState.STARTING)
+        assert Do.ABORT in first.advance(1e4, [], jitter=0.0), "silent is who could have said something"
+        unwanted = place.launch("unwanted", "begins")
+        for child in (first, unwanted):
+            child.withdraw()
+        await place.until(lambda: place.unborn, "the end of the one that waits")
+        assert place.unborn == [("unwanted", "it is not wanted any more", False)], "a stop of forty bore thirty first"
         first.send({"type": "go on"})
         await place.until(lambda: second.pid, "the birth of the second, as the first is assembled")
         assert (third.pid, fourth.pid) == (None, None)

@@ -13,6 +13,7 @@ import pytest
 from supervisor.children.launch_plan import Plan
 from supervisor.cli.stop import stop_supervisor
 from supervisor.control.control_client import Refused, Unanswered
+from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.process.loop import Supervisor
 from tests.supervisor.conftest import wait_for
 
@@ -270,6 +271,17 @@ def test_a_stop_says_who_had_to_be_killed(rig):
     said = stop_supervisor(rig.data_dir, timeout=30, force=False, mode=None)
     assert "s; worker-deaf did not stop in time and was killed; nothing is left running" in said
     assert "in order" not in said
+    assert supervisor.wait(10) == 0
+
+
+def test_a_stop_that_some_account_did_not_carry_out_ends_with_a_code_of_its_own(rig):
+    supervisor = rig.start(rig.writer(), rig.worker("a"), rig.worker("deaf", "deaf"), stop_timeout=0.5)
+    with pytest.raises(CommandError) as failed:
+        stop_supervisor(rig.data_dir, timeout=30, force=False, mode="cancel")
+    assert failed.value.code == ExitCode.PARTLY
+    [ended, left] = failed.value.text.splitlines()
+    assert "worker-deaf did not stop in time and was killed" in ended
+    assert left.startswith("! worker-deaf: it was killed before its end, so `cancel` was not carried out")
     assert supervisor.wait(10) == 0
 
 

@@ -224,9 +224,9 @@ def test_what_the_disk_did_not_take_is_told_to_who_waits_for_the_end(
     """ "stopped in order": a pause that only this supervisor knew was gone, and nobody was told."""
     bench = Bench(tmp_path, monkeypatch, *WORKERS)
     child = next(iter(bench.supervisor._fleet))
-    assert bench.supervisor._farewell() == {"ok": True, "killed": [], "unsaved": []}
+    assert bench.supervisor._stopping.farewell() == {"ok": True, "killed": [], "unsaved": [], "left": []}
     child._take({"type": "bye", "reason": "stopped", "exit_code": 0, "unsaved": "the disk did not take it"})
-    farewell = bench.supervisor._farewell()
+    farewell = bench.supervisor._stopping.farewell()
     assert in_words(1.0, farewell, force=False).splitlines() == [
         "stopped in order in 1.0 s; nothing is left running",
         f"! {child.spec.name}: the disk did not take it",

@@ -28,6 +28,7 @@ class Bench:
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.launched: list[tuple[str, tuple[Any, ...]]] = []
         self.now = 0.0
+        self.told: list[tuple[str, str, str, str]] = []
         monkeypatch.setattr(Child, "launch", lambda child, extra: self.launched.append((child.spec.name, extra)))
         specs = (
             ChildSpec("paper", ChildKind.PAPER, "x:y"),
@@ -42,7 +43,11 @@ class Bench:
             specs, Launcher(tmp_path / "crash.log"), self.launch, events, clock=clock, jitter=lambda: 0.0
         )
         self.starting = StartOrder(self.fleet, self.launch)
-        self.stopping = StopOrder(self.fleet, SupervisorJournal(tmp_path, "r"), "cancel")
+        self.stopping = StopOrder(self.fleet, SupervisorJournal(tmp_path, "r"), "cancel", self.alert)
+
+    def alert(self, child: Child, level: str, text: str, key: str) -> bool:
+        self.told.append((child.spec.name, level, text, key))
+        return True
 
     def child(self, name: str) -> Child:
         child = self.fleet.find(name)
@@ -130,6 +135,33 @@ def test_the_writer_stops_after_the_workers_and_the_exchange_last(bench: Bench) 
         for name in names:
             bench.fleet.advance(bench.child(name), Exited(0))
     assert bench.stopping.stop_due()
+
+
+@pytest.mark.parametrize("mode", ["flatten", "keep"])
+def test_a_stop_says_whose_positions_it_has_not_closed(bench: Bench, mode: str) -> None:
+    """A worker that was still starting, or down, ended in order with all its orders, and nobody was told."""
+    bench.launch.paper_is_ready({"url": "http://x", "port": 1})
+    for _ in range(2):
+        bench.starting.start_due()
+        for child in bench.fleet:
+            bench.fleet.advance(child, Ready())
+    bench.fleet.advance(bench.child("b"), Exited(1))
+    bench.stopping.begin(mode, force=False)
+    bench.stopping.stop_due()
+    bench.child("a")._take({"type": "bye", "reason": "stopped", "exit_code": 0, "left": ["ETHUSDT: 0.1 is open"]})
+    bench.fleet.advance(bench.child("a"), Exited(0))
+    for _ in range(2):
+        bench.stopping.stop_due()
+    undone = [] if mode == "keep" else [text for _, _, text, _ in bench.told]
+    assert [(name, level, key) for name, level, _, key in bench.told] == [("worker-b", "ERROR", "stop")] * len(undone)
+    assert bench.stopping.farewell()["left"] == [
+        "worker-a: ETHUSDT: 0.1 is open",
+        *(f"worker-b: {text}" for text in undone),
+    ]
+    if mode == "flatten":
+        [text] = undone
+        assert text.startswith("it was not trading when the stop came, so `flatten` was not carried out")
+        assert "flatten --direct -c FILE b`" in text
 
 
 def test_force_reaches_everyone_at_once(bench: Bench) -> None:
