@@ -178,7 +178,7 @@ def _insert_sql(table: str) -> str:
 
 @functools.cache
 def _putting(table: str) -> Putting:
-    return putting(_values_sql(table), "kept", frozenset(("account", "run_id")))
+    return putting(_values_sql(table), "kept", frozenset(("account", "run_id")), texts=False)
 
 
 def _values_sql(table: str) -> dict[str, str]:

@@ -61,7 +61,7 @@ def append(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], 
 
 def _append_waiting(con: duckdb.DuckDBPyConnection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Rows that are made of others by a statement: by way of a table that is gone behind it."""
-    types = user_types()
+    types = {name: "VARCHAR" if kind.startswith("DECIMAL") else kind for name, kind in user_types().items()}
     con.execute(f"CREATE OR REPLACE TEMP TABLE waiting ({', '.join(f'{name} {kind}' for name, kind in types.items())})")
     with con.appender("waiting") as appender:
         appender.append_rows(rows)

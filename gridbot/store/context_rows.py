@@ -13,7 +13,7 @@ from gridbot.records.codec import CodecError
 from gridbot.store.kept_ids import text_of
 from gridbot.store.row_contexts import CONTEXTS, CONTEXTS_AGAIN, user_types
 from gridbot.store.row_putting import Putting, putting
-from gridbot.store.row_units import FINER, POORLY_SAID
+from gridbot.store.row_units import FINER, HAS_TEXTS, POORLY_SAID
 
 __all__ = ["keep_contexts_again", "make_finer", "put_rows", "take_over_rows"]
 
@@ -79,11 +79,14 @@ def keep_contexts_again(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"INSERT INTO {CONTEXTS_AGAIN} FROM {CONTEXTS} WHERE context > {highest}")
 
 
-def make_finer(con: duckdb.DuckDBPyConnection) -> None:
-    """Make contexts that suit the next rows, where more than a few of the newest had to be stored as texts."""
-    [(contexts,)] = con.execute(POORLY_SAID).fetchall()
+def make_finer(con: duckdb.DuckDBPyConnection, fresh: int) -> None:
+    """Make contexts that suit the next rows, where more than a few of the newest had to be stored as texts. `fresh`:
+    where the rows of this transaction begin."""
+    if con.execute(HAS_TEXTS, {"fresh": fresh}).fetchone() is None:
+        return
+    [(contexts,)] = con.execute(POORLY_SAID, {"fresh": fresh}).fetchall()
     if contexts:
-        con.execute(FINER, {"contexts": contexts})
+        con.execute(FINER, {"contexts": contexts, "fresh": fresh})
 
 
 def take_over_rows(con: duckdb.DuckDBPyConnection, types: Mapping[str, str], source: str, into: str = "") -> int:
@@ -92,4 +95,4 @@ def take_over_rows(con: duckdb.DuckDBPyConnection, types: Mapping[str, str], sou
     """
     texts = {name: text_of(name) if types.get(name, "").startswith("UUID") else name for name in user_types()}
     values = {name: texts[name] if name in types else f"CAST(NULL AS {kind})" for name, kind in user_types().items()}
-    return put_rows(con, putting(values, source, into=into), {}, None, into=into)
+    return put_rows(con, putting(values, source, into=into, texts=False), {}, None, into=into)

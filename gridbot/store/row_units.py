@@ -13,7 +13,7 @@ from gridbot.store.kept_ids import ODD
 from gridbot.store.row_contexts import CONTEXTS, FOUND, LATEST, ROWS, SHARED, UNITS, whole_rows
 from gridbot.store.whole_numbers import UNIT, digits_of, layered, link_head, link_tail, number_steps, ticks_in
 
-__all__ = ["ASKED", "FINER", "POORLY_SAID", "first_rows", "found"]
+__all__ = ["ASKED", "FINER", "HAS_TEXTS", "POORLY_SAID", "first_rows", "found"]
 
 ASKED: Final = (*UNITS, "order_link_id")
 """Columns of which that is found."""
@@ -70,14 +70,16 @@ def found(rows: str, keys: Sequence[str], *, has_least: bool = False) -> str:
 
 
 _AMOUNTS_AS_TEXT: Final = ", ".join(f"{ODD} ->> '{name}'" for name in ("leaves_qty", "fee", "realised_pnl"))
-_IS_TEXT: Final = (
-    "(price IS NULL OR qty IS NULL OR (link_text IS NOT NULL AND link_head = '') "
-    f"OR ({ODD} IS NOT NULL AND coalesce({_AMOUNTS_AS_TEXT}) IS NOT NULL))"
-)
+_IS_ODD: Final = f"price IS NULL OR qty IS NULL OR ({ODD} IS NOT NULL AND coalesce({_AMOUNTS_AS_TEXT}) IS NOT NULL)"
+_IS_TEXT: Final = f"({_IS_ODD} OR (link_text IS NOT NULL AND link_head = ''))"
 _NEW_ONES: Final = f"""(
     SELECT kept.*, kept.rowid AS rowid, link_head
     FROM {ROWS} AS kept JOIN (FROM {CONTEXTS} WHERE {LATEST.format(contexts=CONTEXTS)}) AS known USING (context)
-    WHERE kept.rowid > (SELECT max(rowid) - {_NEWEST} FROM {ROWS}))"""
+    WHERE kept.rowid > (SELECT coalesce(max(rowid), 0) - {_NEWEST} FROM {ROWS} WHERE rowid < $fresh))"""
+
+HAS_TEXTS: Final = f"SELECT 1 FROM {ROWS} WHERE rowid >= $fresh AND ({_IS_ODD} OR link_text IS NOT NULL) LIMIT 1"
+"""Whether one of the rows from `$fresh` on is, or may be, such a text: those that a transaction has put. Nearly always
+none is, and to look at all of the newest takes 7 ms."""
 
 POORLY_SAID: Final = f"""
     SELECT list(context) FROM (

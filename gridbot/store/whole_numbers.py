@@ -29,7 +29,6 @@ __all__ = [
     "link_tail",
     "number_steps",
     "ticks_in",
-    "units_of",
 ]
 
 AMOUNT: Final = "DECIMAL(38, 12)"
@@ -46,11 +45,6 @@ _LAYOUT: Final = rf"^([0-9a-z]{{12}}-[a-d])[0-9a-z]{{1,{_DIGITS}}}-[0-9a-z]{{{_D
 def amount(number: str, unit: str) -> str:
     """Expression of the amount that so many units are."""
     return f"{number} * {unit}"
-
-
-def units_of(value: str, scale: str) -> str:
-    """Expression of how many units an amount, text or DECIMAL, seems to be. `scale`: how many are 1, a DOUBLE."""
-    return f"TRY_CAST(CAST({value} AS DOUBLE) * {scale} AS BIGINT)"
 
 
 def digits_of(value: str) -> str:
@@ -104,31 +98,30 @@ def generation_in(link: str) -> str:
 
 
 def ticks_in(link: str) -> str:
-    """Expression of the digits of the ticks in an id with `link_head` and `link_tail`."""
+    """Expression of the ticks in an id with `link_head` and `link_tail`, with zeros before them."""
     length = f"strlen({link}) - strlen(link_tail) - {_HEAD + 1 + _DIGITS}"
-    return f"substr({link}, {_HEAD + 1}, greatest({length}, 0))"
+    return f"lpad(substr({link}, {_HEAD + 1}, greatest({length}, 0)), {_DIGITS}, '0')"
 
 
 def number_steps(text: str, name: str) -> tuple[tuple[str, str], ...]:
-    """Names and expressions, each of the one before, that end with `name`: the number of up to eight digits of base 36.
+    """Names and expressions, each of the one before, that end with `name`: the number of eight digits of base 36.
 
-    DuckDB has no function for it, so it is done with all eight at once. Null, or any number, of any other text.
+    DuckDB has no function for it, so it is done with all eight at once, in few steps, as each of them costs planning.
+    Null, or any number, of any other text.
     """
 
     def pairs(of: str, bits: int, base: int) -> str:
-        """Of fields of so many bits every two next to each other as one number."""
+        """Of fields of so many bits every two next to each other as one number, the higher one being first."""
         mask = sum(((1 << bits) - 1) << at for at in range(0, 64, 2 * bits))
-        return f"({of} & {mask}) + (({of} >> {bits}) & {mask}) * {base}"
+        return f"({of} - (({of} >> {bits}) & {mask}) * {(1 << bits) - base})"
 
-    # A byte's digit is its lower five bits, less 16 for `0` (0x30), plus 9 for `a` (0x61), which has the seventh bit.
-    # Where there is no byte, there is no sixth bit either.
+    # A byte's digit is its lower five bits, less 16 for `0` (0x30), and for `a` (0x61), which has the seventh bit, plus
+    # 25. The 16 of all of them are taken off at the end.
     read = f"TRY_CAST(TRY_CAST(encode({text}) AS BIT) AS BIGINT)"
-    lower, is_there, is_letter = f"({read} & {31 * _ONES})", *(f"(({read} >> {bit}) & {_ONES})" for bit in (5, 6))
+    eight, sixteens = f"{name}_eight", 16 * (36**8 - 1) // 35
     return (
-        (f"{name}_eight", f"{lower} - {is_there} * 16 + {is_letter} * 25"),
-        (f"{name}_four", pairs(f"{name}_eight", 8, 36)),
-        (f"{name}_two", pairs(f"{name}_four", 16, 36**2)),
-        (name, pairs(f"{name}_two", 32, 36**4)),
+        (eight, f"({read} & {31 * _ONES}) + (({read} >> 6) & {_ONES}) * 25"),
+        (name, f"{pairs(pairs(pairs(eight, 8, 36), 16, 36**2), 32, 36**4)} - {sixteens}"),
     )
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import duckdb
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,8 @@ from gridbot.records.record_block import block_of
 from gridbot.store import bulk
 from gridbot.store.bulk import append, load, load_parts
 from gridbot.store.commit import Rows, commit
-from gridbot.store.kept_ids import rows_query
+from gridbot.store.context_rows import take_over_rows
+from gridbot.store.kept_ids import kept_types, rows_query
 from gridbot.store.row_contexts import CONTEXTS, ROWS
 from gridbot.store.schema import create_table_sql, ensure_schema
 from tests.examples import examples
@@ -33,7 +35,10 @@ AT_ENDS = [
 amounts = st.one_of(
     st.sampled_from([*AT_ENDS, *map(D, ("-0", "0E-12", "104233.10", "1E-7", "9" * 26 + ".5", "0.1234567890125"))]),
     st.decimals(-(10**7), 10**7, allow_nan=False, places=12),
-    st.builds(lambda digits, places: D(digits).scaleb(-places), st.integers(-(10**18), 10**18), st.integers(0, 14)),
+    *(
+        st.builds(lambda digits, places: D(digits).scaleb(-places), st.integers(least, 10**most), st.integers(0, 14))
+        for least, most in ((-(10**18), 18), (10**13, 16))
+    ),
 )
 fields = st.fixed_dictionaries(
     dict.fromkeys(NAMES, amounts) | {"taxes": st.none() | amounts, "exchange_pnl": st.none() | amounts}
@@ -72,9 +77,23 @@ def test_amounts_come_back_as_they_were(monkeypatch: Any) -> None:
             con.execute(f"TRUNCATE {ROWS}")
             fill(con, "executions", made)
             assert con.execute("SELECT * FROM executions ORDER BY seq").fetchall() == wanted
+        con.execute(f"TRUNCATE {ROWS}")
+        take_over_rows(con, kept_types("executions"), "temp.other")
+        assert con.execute("SELECT * FROM executions ORDER BY seq").fetchall() == wanted
 
     same()
     con.close()
+
+
+def test_what_is_no_amount_is_refused() -> None:
+    others = [(name, text) for name in ("price", "fee") for text in ("", "nan", "1e400")]
+    with duckdb.connect(config={"threads": "1"}) as con:
+        ensure_schema(con)
+        for name, text in [*((name, "abc") for name in (*NAMES, "exchange_pnl", "taxes")), *others]:
+            body = codec.body_of("a", "r", 1, 1, execution(1, **UUIDS, **{name: D("0.515625")}))
+            with pytest.raises(duckdb.ConversionException):
+                append(con, "executions", [body.replace(b"0.515625", text.encode())])
+        assert con.execute(f"SELECT count(*) FROM {ROWS}").fetchall() == [(0,)]
 
 
 def test_what_a_grid_does_needs_no_text_and_no_fee() -> None:
