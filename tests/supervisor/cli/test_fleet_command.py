@@ -192,7 +192,7 @@ def test_a_stop_that_closes_positions_is_confirmed_and_any_other_only_when_a_num
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It asked for the number of all hosts of a fleet, of which it stops one."""
-    monkeypatch.setitem(STATUS, "elsewhere", [account("dora", "dora-btc")])
+    monkeypatch.setitem(STATUS, "elsewhere", [account("dora")])
     wrong = "expected 2 accounts (--expect), stop is for 3: alice, bob, carl; nothing was sent"
     asked = "expected --expect 3, because stop is for 3 accounts (alice, bob, carl) and nobody can be asked here; "
     for line, text in (("stop --orders flatten", asked), ("stop --expect 2", wrong)):
