@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any, Final
 
 import duckdb
 import orjson
 import pyarrow as pa
 
+from gridbot.core.quick_values import rows_reader
 from gridbot.records import codec
 from gridbot.records.arrow_schemas import PRECISION
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
@@ -27,7 +27,8 @@ from gridbot.records.record_types import Record
 from gridbot.store.commit import Rows, commit
 from gridbot.store.context_rows import put_rows
 from gridbot.store.kept_ids import kept_query, kept_types
-from gridbot.store.row_contexts import CONTEXT_TABLE, Putting, putting
+from gridbot.store.row_contexts import CONTEXT_TABLE
+from gridbot.store.row_putting import Putting, putting
 from gridbot.store.sql_columns import OFFSETS, as_stored, sql_type
 
 __all__ = ["Kept", "KeptRecords", "PackedRecords", "put_records"]
@@ -123,9 +124,10 @@ def _together(parts: Sequence[pa.Table]) -> pa.Table:
 
 def _columns(table: str, kept: Sequence[Kept]) -> pa.Table:
     seqs, times, records = zip(*kept, strict=True)
-    of_record = _values_of(table)
+    of_records = _values_of(table)
     columns, numbers = columns_of(RECORD_TYPES[table]), _numbers_of(table)
-    rows = [_parsed(numbers, each) if type(each) is bytes else of_record(each) for each in records]
+    made = iter(of_records([each for each in records if type(each) is not bytes]))
+    rows = [_parsed(numbers, each) if type(each) is bytes else next(made) for each in records]
     arrays = [_made(seqs, pa.int64()), _made(times, pa.int64())]
     arrays += [_array(column, values) for column, values in zip(columns, zip(*rows, strict=True), strict=True)]
     return pa.table(arrays, names=["seq", "local_ts", *(column.name for column in columns)])
@@ -149,8 +151,8 @@ def _made(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
 
 
 @functools.cache
-def _values_of(table: str) -> Callable[[Any], tuple[Any, ...]]:
-    return attrgetter(*(column.name for column in columns_of(RECORD_TYPES[table])))
+def _values_of(table: str) -> Callable[[Sequence[Any]], list[tuple[Any, ...]]]:
+    return rows_reader([column.name for column in columns_of(RECORD_TYPES[table])])
 
 
 @functools.cache
@@ -177,7 +179,7 @@ def _insert_sql(table: str) -> str:
 
 @functools.cache
 def _putting(table: str) -> Putting:
-    return putting(_values_sql(table), "kept", frozenset(("account", "run_id")))
+    return putting(_values_sql(table), "kept", frozenset(("account", "run_id")), texts=False)
 
 
 def _values_sql(table: str) -> dict[str, str]:
