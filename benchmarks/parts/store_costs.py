@@ -13,7 +13,7 @@ from unittest import mock
 import duckdb
 
 from benchmarks.parts.store_history import Figure, Figures, make_rollups, put_history
-from benchmarks.parts.store_setup import execution, order, position, processor_s
+from benchmarks.parts.store_setup import execution, link_id, order, position, processor_s
 from gridbot.records import codec
 from gridbot.records.block_reader import is_block, read_block
 from gridbot.records.journal import Journal
@@ -80,7 +80,7 @@ def recovery(data_dir: Path, count: int) -> Figures:
     for number in range(count):
         ids: dict[str, Any] = {"exec_id": str(uuid.uuid4()), "order_id": str(uuid.uuid4())}
         stamp = UtcMs(1_700_000_000_000 + number * 30)
-        recorder.record(dataclasses.replace(sample, **ids, order_link_id=f"g1a2b3c-{number:08d}", exchange_ts=stamp))
+        recorder.record(dataclasses.replace(sample, **ids, order_link_id=link_id(number), exchange_ts=stamp))
         if number % 1000 == 999:
             recorder.flush()
     recorder.close()

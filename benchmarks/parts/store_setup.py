@@ -11,6 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from gridbot.core import Direction, Side
+from gridbot.orders.ids import Owner, account_tag, wire_id
 from gridbot.records.record_types import ExecutionRecord, OrderRecord, PositionRecord, UtcMs
 from supervisor.store import writer_process as product
 from supervisor.store.writer import Writer, WriterSpec
@@ -20,13 +22,21 @@ CONTEXT = multiprocessing.get_context("forkserver")
 PRELOADED = [f"benchmarks.parts.{name}" for name in ("store_setup", "store_delays", "store_throughput")]
 
 
+OWNER = Owner.of(account_tag("paper", "alice"), "btc_grid")
+
+
+def link_id(number: int, above: int = 0) -> str:
+    """As a worker makes them: of a price so many USDT `above` the lowest of `execution`, with a number that grows."""
+    return wire_id(OWNER, Side.BUY, Direction.LONG, 1_042_331 + above * 10, 1_700_000_000_000 + number)
+
+
 def execution(number: int, now_ms: int = 1_700_000_000_000) -> ExecutionRecord:
     return ExecutionRecord(
         strategy="btc_grid",
         symbol="BTCUSDT",
         exec_id=f"7d1f6f2a-5b3c-4e8f-8a1c-{number:012d}",
         order_id=f"c0f4a2b1-9a44-4d52-b1d7-{number:012d}",
-        order_link_id=f"g1a2b3c-{number:08d}",
+        order_link_id=link_id(number, number % 1000),
         direction="long",
         side="Buy",
         price=Decimal("104233.10") + number % 1000,
@@ -108,7 +118,7 @@ def order(number: int) -> OrderRecord:
     return OrderRecord(
         strategy="btc_grid",
         symbol="BTCUSDT",
-        order_link_id=f"g1a2b3c-{number:08d}",
+        order_link_id=link_id(number),
         order_id=f"c0f4a2b1-9a44-4d52-b1d7-{number:012d}",
         direction="long",
         side="Buy",

@@ -100,7 +100,7 @@ def throughput(data_dir: Path, count: int) -> Figures:
             "us/execution",
             f"{unmatched:,} waited, soon after all were committed",
         ),
-        Figure("writer: memory at most", peak_rss, "MB", "one transaction: some 110,000 records or 96 MB"),
+        Figure("writer: memory at most", peak_rss, "MB", "one transaction: 84,000 to 98,000 records or 96 MB"),
         Figure("sqlite3, WAL, row by row", baseline, "records/s", "a commit, an fsync, a statement for each"),
         Figure("ratio to sqlite3", ours_per_s / baseline, "x"),
     ]

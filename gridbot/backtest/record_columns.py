@@ -27,7 +27,8 @@ from gridbot.records.record_types import Record
 from gridbot.store.commit import Rows, commit
 from gridbot.store.context_rows import put_rows
 from gridbot.store.kept_ids import kept_query, kept_types
-from gridbot.store.row_contexts import CONTEXT_TABLE, Putting, putting
+from gridbot.store.row_contexts import CONTEXT_TABLE
+from gridbot.store.row_putting import Putting, putting
 from gridbot.store.sql_columns import OFFSETS, as_stored, sql_type
 
 __all__ = ["Kept", "KeptRecords", "PackedRecords", "put_records"]
@@ -178,7 +179,7 @@ def _insert_sql(table: str) -> str:
 
 @functools.cache
 def _putting(table: str) -> Putting:
-    return putting(_values_sql(table), "kept", frozenset(("account", "run_id")))
+    return putting(_values_sql(table), "kept", frozenset(("account", "run_id")), texts=False)
 
 
 def _values_sql(table: str) -> dict[str, str]:

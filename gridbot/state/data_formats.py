@@ -25,7 +25,7 @@ __all__ = ["FILES", "FILE_NAME", "FORMATS", "newer_data", "note_formats", "tells
 FILE_NAME: Final = "formats.json"
 FORMATS: Final = {
     "formats": 1,
-    "database": 9,
+    "database": 10,
     "journal": 1,
     "ledger checkpoint": 1,
     "ledger": 3,

@@ -22,12 +22,13 @@ import orjson
 
 from gridbot.records.block_reader import Layout, Part
 from gridbot.records.codec import CodecError
-from gridbot.records.columns import columns_of
+from gridbot.records.columns import Column, ColumnKind, columns_of
 from gridbot.records.record_block import END, NULL, SEP
 from gridbot.records.record_types import Header
 from gridbot.store.context_rows import put_rows
 from gridbot.store.kept_ids import kept_query, kept_row, kept_types
-from gridbot.store.row_contexts import CONTEXT_TABLE, Putting, putting, user_types
+from gridbot.store.row_contexts import CONTEXT_TABLE, user_types
+from gridbot.store.row_putting import Putting, putting
 from gridbot.store.row_values import row_of
 from gridbot.store.sql_columns import as_stored, json_type, quote, table_columns, value_sql
 
@@ -60,7 +61,7 @@ def append(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], 
 
 def _append_waiting(con: duckdb.DuckDBPyConnection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Rows that are made of others by a statement: by way of a table that is gone behind it."""
-    types = user_types()
+    types = {name: "VARCHAR" if kind.startswith("DECIMAL") else kind for name, kind in user_types().items()}
     con.execute(f"CREATE OR REPLACE TEMP TABLE waiting ({', '.join(f'{name} {kind}' for name, kind in types.items())})")
     with con.appender("waiting") as appender:
         appender.append_rows(rows)
@@ -181,13 +182,13 @@ def _lines_values(
     """
     known = {column.name: column for column in table_columns(table)}
     read = [*before, "seq", *layout.kept]
-    types = [f"{quote(name)}: {quote(json_type(known[name]) if name in known else 'VARCHAR')}" for name in read]
+    types = [f"{quote(name)}: {quote(_read_type(table, known[name]) if name in known else 'VARCHAR')}" for name in read]
     values = dict[str, str]()
     for column in known.values():
         if column.name in read:
             values[column.name] = value_sql(column, f'"{column.name}"')
         elif column.name in same:
-            values[column.name] = value_sql(column, f"CAST(${column.name} AS {json_type(column)})")
+            values[column.name] = value_sql(column, f"CAST(${column.name} AS {_read_type(table, column)})")
         else:  # written before the type had that field
             raise CodecError(f"records of {table} have no {column.name}")
     how = (
@@ -195,6 +196,12 @@ def _lines_values(
         f"quote = '', escape = '', compression = 'none', parallel = false, max_line_size = {_LONGEST_LINE}"
     )
     return values, f"read_csv($path, {how}, columns = {{{', '.join(types)}}})"
+
+
+def _read_type(table: str, column: Column) -> str:
+    """Type in which a value is read from lines or JSON. Amounts that become whole numbers stay texts until then."""
+    is_text = table == CONTEXT_TABLE and column.kind is ColumnKind.DECIMAL
+    return "VARCHAR" if is_text else json_type(column)
 
 
 @functools.lru_cache(maxsize=512)
@@ -218,7 +225,7 @@ def _json_values(table: str) -> tuple[Mapping[str, str], str]:
     """Expressions of the columns that users read, and the source that has them."""
     header, own = columns_of(Header), table_columns(table)[len(columns_of(Header)) :]
     outer = [f"{column.name}: {quote(json_type(column))}" for column in header]
-    inner = ", ".join(f'"{column.name}" {json_type(column)}' for column in own)
+    inner = ", ".join(f'"{column.name}" {_read_type(table, column)}' for column in own)
     outer.append(f"data: {quote(f'STRUCT({inner})')}")
     values = {column.name: value_sql(column, column.name) for column in header}
     values |= {column.name: value_sql(column, f'data."{column.name}"') for column in own}

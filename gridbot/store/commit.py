@@ -21,12 +21,12 @@ from gridbot.records.block_reader import Part
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import LOAD_FROM, append, load, load_parts
-from gridbot.store.context_rows import keep_contexts_again
+from gridbot.store.context_rows import keep_contexts_again, make_finer
 from gridbot.store.file_errors import first_line
 from gridbot.store.grid_marks import mark_corrections, mark_executions
 from gridbot.store.grid_retention import forget_gone
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
-from gridbot.store.row_contexts import CONTEXT_TABLE, rows_table
+from gridbot.store.row_contexts import CONTEXT_TABLE, local_time, rows_table
 from gridbot.store.schema import create_table_sql
 from gridbot.store.sql_columns import OFFSETS, as_stored
 
@@ -49,6 +49,8 @@ _PAIRED: Final[dict[str, Callable[[duckdb.DuckDBPyConnection, str], None]]] = {
 """What notes that pairs are to be matched because of rows of these tables, in this order."""
 GONE_AT_ONCE: Final = 500_000
 """Rows that a transaction deletes because of their age: 0.1 s of executions, which are added up, 20 ms of others."""
+_CLOCKS_APART: Final = timedelta(hours=1)
+"""An execution whose time on the exchange is more than this after our own is deleted so much later."""
 _SCRATCH: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 
 
@@ -139,6 +141,8 @@ def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up:
                 _insert(con, table, fill)
             else:
                 fill(con, table, "")
+    if CONTEXT_TABLE in rows.tables or CONTEXT_TABLE in rows.parts:
+        make_finer(con, _first_uncommitted())
     if rolls_up:
         _mark_pairs(con, rows)
     for account, seq in rows.offsets.items():
@@ -159,9 +163,12 @@ def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float, at_onc
     if table not in RECORD_TYPES:
         raise ValueError(f"expected one of {', '.join(RECORD_TYPES)}, got {table!r}")
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
-    is_old = f"local_ts < TIMESTAMP '{before.isoformat(' ')}'"
+    is_before = f"< TIMESTAMP '{before.isoformat(' ')}'"
+    if table == CONTEXT_TABLE:  # a time that is worked out passes over no row group
+        is_before += f" AND exchange_ts < TIMESTAMP '{(before + _CLOCKS_APART).isoformat(' ')}'"
+    is_old, is_old_row = f"local_ts {is_before}", f"{local_time(table)} {is_before}"
     con.begin()
-    some = f"SELECT max(rowid) FROM (SELECT rowid FROM {rows_table(table)} WHERE {is_old} LIMIT {at_once})"
+    some = f"SELECT max(rowid) FROM (SELECT rowid FROM {rows_table(table)} WHERE {is_old_row} LIMIT {at_once})"
     [(last,)] = con.execute(some).fetchall()
     if last is None:
         con.rollback()
@@ -173,7 +180,7 @@ def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float, at_onc
             con.execute(statement)
     if table == "executions":
         forget_gone(con, gone, f"(SELECT * FROM {as_stored(table)} WHERE NOT ({is_gone}))")
-    row = con.execute(f"DELETE FROM {rows_table(table)} WHERE {is_gone}").fetchone()
+    row = con.execute(f"DELETE FROM {rows_table(table)} WHERE {is_old_row} AND rowid <= {last}").fetchone()
     con.commit()
     return int(row[0]) if row else 0
 

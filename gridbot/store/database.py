@@ -27,7 +27,7 @@ from gridbot.private_files import make_directory
 from gridbot.store.commit import stored_offsets
 from gridbot.store.file_errors import first_line, holder_of, is_damage, is_lock_error, is_log_damage, rebuild_line
 from gridbot.store.migrations import keep_copy
-from gridbot.store.schema import SCHEMA_VERSION, STORAGE_VERSION, applied, ensure_schema, quote
+from gridbot.store.schema import GROUP_ROWS, NEW_FILE, SCHEMA_VERSION, applied, ensure_schema, quote
 
 __all__ = ["Database", "DatabaseHeld", "Unreadable", "spill_directory"]
 
@@ -81,13 +81,12 @@ def _state(path: Path) -> _State | None:
 class Database:
     """The file at `path`, open only within `open`. `close` at the end gives back the engine's memory.
 
-    `group_rows`: how many rows of a table are written together (a multiple of 2048), where DuckDB's own number is not
-    wanted.
+    `group_rows`: how many rows of a table are written together (a multiple of 2048).
     """
 
-    def __init__(self, path: Path, *, group_rows: int | None = None) -> None:
+    def __init__(self, path: Path, *, group_rows: int = GROUP_ROWS) -> None:
         self.path = path
-        self._options = "" if group_rows is None else f" (ROW_GROUP_SIZE {group_rows})"
+        self._options = f"(ROW_GROUP_SIZE {group_rows})"
         self.wal = path.with_name(path.name + ".wal")
         self.quarantined: deque[Path] = deque(maxlen=QUARANTINED_SHOWN)
         self._engine: duckdb.DuckDBPyConnection | None = None
@@ -139,7 +138,7 @@ class Database:
             self.set_log_aside("its database file is gone")
         new = temporary_beside(self.path)
         with duckdb.connect(config=_CONFIG) as con:
-            con.execute(f"ATTACH {quote(str(new))} AS fresh (STORAGE_VERSION {quote(STORAGE_VERSION)})")
+            con.execute(f"ATTACH {quote(str(new))} AS fresh {NEW_FILE}")
             con.execute("USE fresh")
             ensure_schema(con)
             con.execute("USE memory")
@@ -248,7 +247,7 @@ class Database:
         for _ in range(2):
             engine = self._engine = self._engine or self._start_engine()
             try:
-                engine.execute(f"ATTACH {quote(str(self.path))} AS {_NAME}{self._options}")
+                engine.execute(f"ATTACH {quote(str(self.path))} AS {_NAME} {self._options}")
                 return engine
             except duckdb.Error as exc:
                 if is_lock_error(exc):

@@ -168,7 +168,9 @@ def _step(con: duckdb.DuckDBPyConnection, tails: list[Tail], at_once: int, part:
     _match(con)
     _remove_those_that_do_not_count(con, tails, upto)
     _put_checkpoints(con, part)
-    con.execute(f"INSERT INTO {PAIRS} BY NAME SELECT * EXCLUDE (part) FROM temp.grid_new")
+    con.execute(
+        f"INSERT INTO {PAIRS} BY NAME SELECT * EXCLUDE (part, profit), profit - fees AS net_profit FROM temp.grid_new"
+    )
     con.execute(merge_levels("temp.grid_new"))
     _shorten_tails(con, upto)
     for table in ("grid_picked", "grid_chunk", "grid_items", "grid_all", "grid_matched", "grid_new", "grid_ends"):

@@ -78,7 +78,7 @@ def _forget_pairs(con: duckdb.DuckDBPyConnection, upto: str) -> None:
         f"""
         SELECT {listed("gone")}, open_price, qty, profit, fees, closed_at, part
         FROM (
-            SELECT leg, open_price, qty, profit, fees, closed_at,
+            SELECT leg, open_price, qty, net_profit + fees AS profit, fees, closed_at,
                 {_PLACE.format(at="closed_at", seq="close_seq")} AS place
             FROM {PAIRS} AS kept JOIN temp.grid_gone AS gone ON {same("kept", "gone")}
             WHERE opened_at <= {upto} AND opened_at <= last_at) AS kept

@@ -51,6 +51,10 @@ MIGRATIONS: Final = (
     Migration(8, "Ids of the exchange are kept as UUIDs. Pairs are matched behind the commits."),
     # Brought into that form by `ensure_schema`. An earlier program would write to a name that is a view.
     Migration(9, "What many executions have in common is kept once, in a table of contexts."),
+    # Brought into that form by `ensure_schema`. An earlier program would write to columns that are gone.
+    Migration(
+        10, "Amounts and our own ids of executions are kept as whole numbers, pairs with their profit after fees."
+    ),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

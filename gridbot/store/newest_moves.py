@@ -10,9 +10,9 @@ from gridbot.store.newest_rows import LARGE, newest_from
 
 __all__ = ["make_newest", "move_newest"]
 
-NEWEST: Final = 50_000
+NEWEST: Final = 20_000
 """Rows of the newest part, at least: more than anybody wants to see at once, and a few ms to read."""
-MOST: Final = 75_000
+MOST: Final = 30_000
 """With more than that in it the newest part is made smaller again."""
 
 

@@ -249,6 +249,7 @@ def _records(asked: Asked, left_out: list[str]) -> Iterator[Part]:
     """The last rows of each table, newest first, as CSV."""
     from gridbot.records.columns import RECORD_TYPES
     from gridbot.store.reading import connect, database_path, names_in
+    from gridbot.store.row_contexts import CONTEXT_TABLE
     from supervisor.store.query import Limits, Query
 
     if not asked.rows or not database_path(asked.place).exists():
@@ -260,7 +261,8 @@ def _records(asked: Asked, left_out: list[str]) -> Iterator[Part]:
     query = Query(asked.place, Limits(wait_s=WAIT_S))
     for table in tables:
         try:
-            answer = query.ask(f"SELECT * FROM {table} ORDER BY local_ts DESC LIMIT {asked.rows}")
+            at = "exchange_ts" if table == CONTEXT_TABLE else "local_ts"  # which it has, so that older rows are skipped
+            answer = query.ask(f"SELECT * FROM {table} ORDER BY {at} DESC LIMIT {asked.rows}")
         except Exception as error:  # noqa: BLE001 - the other tables are there
             left_out.append(f"records/{table}.csv: {_told(asked, error)}")
             continue

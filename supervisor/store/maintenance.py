@@ -17,7 +17,7 @@ from gridbot.atomic_file import put_in_place, remove_abandoned, remove_forgotten
 from gridbot.private_files import copy_private, open_private
 from gridbot.store.database import Database, spill_directory
 from gridbot.store.reading import DatabaseLocked, NoDatabase, connect, database_path
-from gridbot.store.schema import STORAGE_VERSION, forget_fingerprint, quote
+from gridbot.store.schema import NEW_FILE, forget_fingerprint, quote
 from supervisor.store.writer_lock import sole_writer
 
 __all__ = ["backup", "vacuum"]
@@ -80,7 +80,7 @@ def vacuum(data_dir: Path) -> tuple[int, int]:
         fresh = temporary_beside(path)
         with duckdb.connect(config={"threads": 2, "temp_directory": str(spill_directory(fresh))}) as con:
             con.execute(f"ATTACH {quote(str(path))} AS old")
-            con.execute(f"ATTACH {quote(str(fresh))} AS fresh (STORAGE_VERSION {quote(STORAGE_VERSION)})")
+            con.execute(f"ATTACH {quote(str(fresh))} AS fresh {NEW_FILE}")
             con.execute("COPY FROM DATABASE old TO fresh")
             forget_fingerprint(con, "fresh")
         _prepare(fresh)

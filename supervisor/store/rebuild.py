@@ -15,7 +15,7 @@ from gridbot.records.journal_reader import journal_directory
 from gridbot.store.database import Database, spill_directory
 from gridbot.store.file_errors import first_line, is_log_damage
 from gridbot.store.reading import DatabaseDamaged, NoDatabase, connect, database_path
-from gridbot.store.schema import quote, require_known
+from gridbot.store.schema import GROUP_ROWS, quote, require_known
 from supervisor.store.salvage import committed_numbers, take_over
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import sole_writer
@@ -125,7 +125,7 @@ def _salvage(data_dir: Path, path: Path, fresh: Database, done: Rebuilt) -> dict
         return {}
     with duckdb.connect(config={"threads": 2, "temp_directory": str(spill_directory(fresh.path))}) as con:
         con.execute(f"ATTACH {quote(str(path))} AS old (READ_ONLY)")
-        con.execute(f"ATTACH {quote(str(fresh.path))} AS fresh")
+        con.execute(f"ATTACH {quote(str(fresh.path))} AS fresh (ROW_GROUP_SIZE {GROUP_ROWS})")
         befores = {
             account: before
             for account, last in committed_numbers(con).items()

@@ -9,11 +9,12 @@ from typing import Final
 import duckdb
 
 from gridbot.store.file_errors import is_damage
+from gridbot.store.schema import GROUP_ROWS
 
 __all__ = ["Rows", "read_in_pieces", "row_ranges"]
 
-RANGE_ROWS: Final = 122_880
-"""A row group of DuckDB."""
+RANGE_ROWS: Final = 2 * GROUP_ROWS
+"""Whole row groups, as the writer makes them in one transaction."""
 SMALLEST_ROWS: Final = 2_048
 """What DuckDB reads at once."""
 

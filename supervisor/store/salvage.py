@@ -22,7 +22,15 @@ from gridbot.store.file_errors import first_line, is_damage
 from gridbot.store.grid_marks import mark_all
 from gridbot.store.kept_ids import kept_from, kept_types
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
-from gridbot.store.row_contexts import CONTEXT_TABLE, CONTEXTS, CONTEXTS_AGAIN, ROWS, whole_rows
+from gridbot.store.row_contexts import (
+    CONTEXT_TABLE,
+    CONTEXTS,
+    CONTEXTS_AGAIN,
+    FOUND,
+    ROWS,
+    rows_of_version_9,
+    whole_rows,
+)
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, known_name
 from supervisor.store.row_ranges import Rows, read_in_pieces, row_ranges
 
@@ -115,7 +123,13 @@ def _old_tables(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 def _rows_of(con: duckdb.DuckDBPyConnection, name: str) -> str:
     """The rows of a table of the old file, as something to select from. Of executions they may be in two tables."""
-    return f"({whole_rows('old.', _readable_contexts(con))})" if name == ROWS else f"old.{name}"
+    if name != ROWS:
+        return f"old.{name}"
+    contexts = _readable_contexts(con)
+    columns = con.execute(f"SELECT name FROM pragma_table_info('old.{contexts}')").fetchall()
+    if {column for (column,) in columns}.isdisjoint(FOUND):
+        return f"({rows_of_version_9(f'old.{ROWS}', f'old.{contexts}')})"
+    return f"({whole_rows('old.', contexts)})"
 
 
 def _readable_contexts(con: duckdb.DuckDBPyConnection) -> str:

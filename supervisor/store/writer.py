@@ -54,7 +54,7 @@ class WriterSpec:
     """What the supervisor gives the writer. `flush_interval` in seconds.
 
     `max_rows` and `max_bytes` bound one transaction, and so its memory. What is read last may go 14,000 rows beyond
-    `max_rows` (100,000 of a packed journal), and else all fit one row group of DuckDB: each transaction begins another,
+    `max_rows` (100,000 of a packed journal), and else all fit two row groups of the file: each transaction begins two,
     and neighbours are written anew where that makes fewer of them, which of such large ones it does not.
 
     `compact_s`: how long records stay in the table where few land at first (`gridbot.store.landing`).
@@ -69,7 +69,7 @@ class WriterSpec:
     data_dir: Path
     accounts: tuple[str, ...]
     flush_interval: float = 0.85
-    max_rows: int = 108_000
+    max_rows: int = 84_000
     max_bytes: int = 96 * 1024 * 1024
     compact_s: float = 120.0
     compact_journal_s: float = QUIET_S

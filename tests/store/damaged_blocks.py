@@ -7,10 +7,11 @@ from typing import Final
 
 import duckdb
 
+from gridbot.store.schema import BLOCK_BYTES
+
 __all__ = ["BLOCKS_FROM", "BLOCK_BYTES", "damage_block"]
 
 BLOCKS_FROM: Final = 12_288
-BLOCK_BYTES: Final = 262_144
 
 
 def damage_block(path: Path, table: str, column: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from gridbot.store import file_errors
 from gridbot.store.database import Database, spill_directory
+from gridbot.store.schema import BLOCK_BYTES, GROUP_ROWS
 
 
 def test_left_overs_of_a_killed_process_go_and_everything_else_stays(tmp_path: Path) -> None:
@@ -103,3 +104,23 @@ def test_nobody_is_kept_off_by_a_result_that_was_not_read_to_its_end(tmp_path: P
         con.execute("FROM many SELECT n").execute("SELECT missing()")
     duckdb.connect(str(database.path), read_only=True).close()
     database.close()
+
+
+def test_rows_go_on_behind_larger_groups_of_an_earlier_version(tmp_path: Path) -> None:
+    """DuckDB has refused a smaller ROW_GROUP_SIZE than the last group has (duckdb/duckdb#22109)."""
+    database = Database(tmp_path / "gridbot.duckdb")
+    database.prepare()
+    with duckdb.connect(str(database.path)) as con:
+        assert con.execute("SELECT block_size FROM pragma_database_size()").fetchone() == (BLOCK_BYTES,)
+        con.execute("CREATE TABLE many (n BIGINT PRIMARY KEY); INSERT INTO many FROM range(60_000)")
+    for first in (60_000, 60_010):
+        with database.open() as con:
+            con.execute(f"INSERT INTO many FROM range({first}, {first + 10})")
+    with database.open() as con:
+        assert con.execute("SELECT count(*), max(n) FROM many").fetchone() == (60_020, 60_019)
+        con.execute("DELETE FROM many WHERE n < 100; INSERT INTO many FROM range(100_000, 200_000)")
+    database.close()
+    with duckdb.connect(str(database.path), read_only=True) as con:
+        assert con.execute("SELECT count(*) FROM many").fetchone() == (159_920,)
+        [(largest,)] = con.execute("SELECT max(count) FROM pragma_storage_info('many')").fetchall()
+    assert largest > GROUP_ROWS

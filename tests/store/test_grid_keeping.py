@@ -129,7 +129,8 @@ def test_what_is_matched_follows_rows_that_go_and_rows_that_are_added_up_later(
     pairs = "SELECT open_price, close_price, qty FROM grid_trades ORDER BY closed_at, open_price DESC"
     expected = [(101, 102, 1), (101, 103, 1), (104, 105, 1), (100, 105, 1), (106, 107, 1)]
     assert con.execute(pairs).fetchall() == expected
-    con.execute("UPDATE execution_rows_stored SET local_ts = now()::TIMESTAMP WHERE seq > 2")
+    local_us = "epoch_us(now()::TIMESTAMP) - epoch_us(exchange_ts)"
+    con.execute(f"UPDATE execution_rows_stored SET local_us = {local_us} WHERE seq > 2")
     for gone in (1, 1, 0):
         assert delete_older(con, "executions", 30.0, at_once=1) == gone
         assert_kept_is_raw(con)
@@ -167,7 +168,7 @@ def test_a_difference_between_kept_and_raw_is_found_and_told(con: duckdb.DuckDBP
     put(con, batch(numbered([("alice", trade(1, 1, "1")), ("alice", trade(2, 2, "-1", price=103))])), lands=False)
     keep_all(con)
     assert differing(con) == []
-    con.execute(f"UPDATE {PAIRS} SET profit = 4")
+    con.execute(f"UPDATE {PAIRS} SET net_profit = 4 - fees")
     [found] = differing(con)
     assert str(found) == (
         "grid_trades of alice/a BTC long: expected 1 pairs with a profit of 3.000000000000 by the executions, "

@@ -20,11 +20,12 @@ import duckdb
 import pytest
 
 from gridbot.store.database import Database
+from gridbot.store.grid_tables import PAIRS
 from gridbot.store.kept_ids import IDS, kept_from, rows_query
 from gridbot.store.migrations import MIGRATIONS, SCHEMA_VERSION, Migration, NoRoomForCopy
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
-from gridbot.store.row_contexts import tables_sql
+from gridbot.store.row_contexts import CONTEXTS, ROWS, rows_of_version_9, whole_rows
 from gridbot.store.schema import STORAGE_VERSION, ensure_schema
 from gridbot.store.sql_columns import OFFSETS, as_stored
 from gridbot.store.stored_views import STORED_VIEWS
@@ -46,6 +47,10 @@ def tables_now() -> str:
     return "".join(sql.replace(", ", ",\n    ").replace("(", "(\n    ", 1) + "\n" for (sql,) in found)
 
 
+PROFIT_BEFORE_FEES = (8, 9)
+"""Versions that kept matched pairs as they are, but for that."""
+
+
 def old_database(data_dir: Path, version: int = 1) -> Path:
     """A file as gridbot of that version left it, with 30 executions, two orders and a position of alice."""
     path = database_path(data_dir)
@@ -59,13 +64,16 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
             [offsets] = [view for view in STORED_VIEWS if view.name == OFFSETS]
             con.execute(f"CREATE VIEW {OFFSETS} AS {offsets.sql}")
         if version >= 9:
-            con.execute(tables_sql())
+            rows = whole_rows() if version >= 10 else rows_of_version_9(ROWS, CONTEXTS)
+            con.execute(f"CREATE VIEW {as_stored('executions')} AS {rows}")
         con.execute("INSERT INTO schema_versions VALUES (?, 'old', '0.0.9', TIMESTAMP '2026-01-01')", [version])
 
         def put(table: str, query: str) -> None:
             """Rows with ids as texts, as that version stores them."""
-            if table == "executions" and version >= 9:
+            if table == "executions" and version >= 10:
                 return put_executions(con, f"SELECT * FROM {query}")
+            if table == "executions" and version == 9:
+                return put_as_version_9(con, query)
             stored = kept_from(table, dict.fromkeys(IDS[table], "VARCHAR"), query) if version >= 8 else f"FROM {query}"
             con.execute(f"INSERT INTO {named(table)} BY NAME {stored}")
             return None
@@ -95,11 +103,25 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
             "size, multiplier_buy, multiplier_sell, rule, shadow, source) "
             "VALUES ('alice', 'r', 33, now()::TIMESTAMP, 'btc', 'BTCUSDT', 'long', 15, 1, 1, '', false, 'rest')"
         )
+        if version in PROFIT_BEFORE_FEES:
+            con.execute(f"""
+                INSERT INTO {PAIRS} VALUES ('alice', 'btc', 'BTCUSDT', 'long', false, 1, 100, 103, 3, 1, TIMESTAMP
+                '2026-01-01', TIMESTAMP '2026-01-02', 1, 2, 'a', 'b', uuid(), uuid(), NULL)""")
         for rollup in ROLLUPS if version > 1 else ():
             if rollup.source != "corrections":  # of version 3
                 for statement in rollup.statements(named(rollup.source)):
                     con.execute(statement.replace(rollup.table, named(rollup.name)))
     return path
+
+
+def put_as_version_9(con: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Executions of one context, with ids as texts."""
+    own = "account, run_id, strategy, symbol, direction, side, exec_type, is_maker, shadow, source"
+    con.execute(f"INSERT INTO {CONTEXTS} BY NAME SELECT DISTINCT 1 AS context, {own} FROM {query}")
+    kept = kept_from("executions", dict.fromkeys(("exec_id", "order_id"), "VARCHAR"), query)
+    con.execute(f"""
+        INSERT INTO {ROWS} BY NAME
+        SELECT 1 AS context, closed_size AS closed_part, * EXCLUDE ({own}, closed_size) FROM ({kept})""")
 
 
 def copies(path: Path) -> list[Path]:
@@ -139,6 +161,7 @@ def test_a_file_of_an_earlier_version_keeps_its_rows_and_answers_like_a_new_one(
         "SELECT size FROM positions": [(D(15),)],
         "SELECT order_link_id FROM open_orders": [("l-31",)],
         "SELECT count(*) FROM alerts": [(0,)],
+        "SELECT profit, fees, net_profit FROM grid_trades": [(D(3), D(1), D(2))] * (version in PROFIT_BEFORE_FEES),
     }
     with connect(path) as con:
         assert {query: con.execute(query).fetchall() for query in expected} == expected

@@ -184,15 +184,17 @@ CHANGES = st.sampled_from(
         "DELETE FROM execution_rows_stored",
         "INSERT INTO execution_rows_stored FROM execution_rows_stored",
         *(
-            f"UPDATE execution_rows_stored SET {change}"
+            "UPDATE execution_rows_stored SET odd_ids = json_merge_patch(coalesce(odd_ids, '{}'), (SELECT "
+            f"json_object('{change.split()[0]}', CAST({change.split('= ')[1]} AS VARCHAR)) "
+            "FROM executions_stored AS seen WHERE seen.rowid = execution_rows_stored.rowid))"
             for change in (
                 "fee = fee + 0.00000001",
                 "realised_pnl = -realised_pnl - 1000",
                 "price = price * 2",
                 "qty = qty + 0.001",
-                "exchange_ts = exchange_ts + INTERVAL 1 DAY",
             )
         ),
+        *(f"UPDATE execution_rows_stored SET {change}" for change in ("exchange_ts = exchange_ts + INTERVAL 1 DAY",)),
         *(
             f"INSERT INTO execution_contexts_stored SELECT * REPLACE (context + 1000 AS context, {change}) "
             "FROM execution_contexts_stored; UPDATE execution_rows_stored SET context = context + 1000"

@@ -17,7 +17,8 @@ from gridbot.store.commit import Rows, commit
 from gridbot.store.context_rows import put_rows
 from gridbot.store.database import Database
 from gridbot.store.kept_ids import rows_query
-from gridbot.store.row_contexts import CONTEXTS, CONTEXTS_AGAIN, ROWS, putting, user_types
+from gridbot.store.row_contexts import CONTEXTS, CONTEXTS_AGAIN, ROWS, user_types
+from gridbot.store.row_putting import putting
 from gridbot.store.schema import create_table_sql, ensure_schema
 from supervisor.store.salvage import take_over
 from tests.store.damaged_blocks import BLOCK_BYTES, BLOCKS_FROM

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from gridbot.config.models import GridbotConfig
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.reading import connect, database_path
+from gridbot.store.schema import BLOCK_BYTES, GROUP_ROWS
 from supervisor.children.entry_points import writer_spec
 from supervisor.cli import maintenance_commands
 from supervisor.store import maintenance
@@ -141,7 +142,7 @@ def test_vacuum_keeps_everything_and_gives_room_back(tmp_path: Path) -> None:
     write_all(tmp_path)
     with duckdb.connect(str(database_path(tmp_path))) as con:
         con.execute("CREATE TABLE ballast AS SELECT uuid()::VARCHAR AS x FROM range(200000)")
-        con.execute("DROP TABLE ballast")
+        con.execute("DROP TABLE ballast; CREATE TABLE many AS FROM range(60000)")
     before = content(database_path(tmp_path))
     described = "SELECT count(*) FROM duckdb_columns() WHERE comment IS NOT NULL AND NOT internal"
     comments = rows(tmp_path, described)
@@ -152,6 +153,8 @@ def test_vacuum_keeps_everything_and_gives_room_back(tmp_path: Path) -> None:
     assert (
         rows(tmp_path, "SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal")[0][0] == "v1.4.0+"
     )
+    assert rows(tmp_path, "SELECT max(block_size) FROM pragma_database_size()") == [(BLOCK_BYTES,)]
+    assert rows(tmp_path, "SELECT max(count) FROM pragma_storage_info('many')") == [(GROUP_ROWS,)]
     session(tmp_path, 410)
     write_all(tmp_path)
     assert rows(tmp_path, "SELECT seq FROM ingest_offsets") == [(410,), (410,)]
