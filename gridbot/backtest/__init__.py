@@ -5,6 +5,7 @@
     run_account.py   one account's parts of the worker; run_venue.py: its exchange, with run_books.py;
                      direct_calls.py: the way between
     run_loop.py      simulated time
+    run_days.py      the days of a run, which refuse to change while it lasts
     symbol_feed.py   the ticks of a symbol; run_market.py: the exchange's market made of them
     run_records.py, record_columns.py, run_file.py, result.py   what comes of it
     run_options.py, overrides.py, beginning.py   what is assumed, what is tried, how accounts stand at first

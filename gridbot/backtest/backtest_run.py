@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from gridbot.backtest.account_job import AccountJob, Counts
 from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.held_interrupt import held_interrupt
+from gridbot.backtest.mark_feed import DayRefusedHere
 from gridbot.backtest.overrides import with_overrides
 from gridbot.backtest.result import Result
+from gridbot.backtest.run_days import MarketDays, RunDays
 from gridbot.backtest.run_file import DIRECTORY, RunFile, file_of, new_name, utc_of
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.symbol_feed import SymbolFeed
@@ -42,13 +44,6 @@ _NUMBERS: Final = re.compile(r"\d[\d.,]*")
 
 class CannotRun(Exception):
     """The backtest cannot be made; the text says what was expected, what is there, and what to do."""
-
-
-class MarketDays(Protocol):
-    """Where the days of the market come from: `gridbot.market.Market`, or `DaysInMemory`."""
-
-    def days(self, symbol: str) -> Sequence[date]: ...
-    def day(self, symbol: str, day: date) -> Day: ...
 
 
 class DaysInMemory:
@@ -159,7 +154,8 @@ def run(
 
     The results go into a DuckDB file: `into`, or `backtests/NAME.duckdb` in the data directory. Ctrl-C leaves in it
     what there is, says so in `summary["finished"]`, and returns.
-    Raise CannotRun, ConfigError, and MarketError for days that cannot be read.
+    Raise CannotRun, ConfigError, MarketError for days that cannot be read, and DayRefusedHere for days that do not fit
+    together, or that are changed while the run lasts.
     """
     loaded = config if isinstance(config, GridbotConfig) else load_config(config)
     options, starts = options or Options(), beginnings or {}
@@ -170,9 +166,9 @@ def run(
     accounts = list(dict.fromkeys(each.account for each in chosen))
     loaded = with_overrides(loaded, overrides, accounts, [each.strat_id for each in chosen])
     wanted = {each.strat_id for each in chosen}
-    sums = _Sums(reached_us=begin)
+    sums, days = _Sums(reached_us=begin), RunDays(market)
     feeds = {
-        name: _feeds([s for s in loaded.strategies_of(name) if s.strat_id in wanted], market, begin, end, sums)
+        name: _feeds([s for s in loaded.strategies_of(name) if s.strat_id in wanted], days, begin, end, sums)
         for name in accounts
     }
     made_at = datetime.now(UTC).replace(tzinfo=None)
@@ -217,6 +213,7 @@ def run(
 
         def told(progress: Progress) -> None:
             on_progress(progress)
+            days.look()
             look()
 
         describe()
@@ -229,8 +226,12 @@ def run(
                     job.run(file.put, partial(sums.told, each), partial(sums.progress, job, sums.before(), told))
                 finally:
                     file.put_samples(job, sums.reached_us)
+            days.look()
             look()
             finished = True
+        except DayRefusedHere as refused:
+            sums.warn(f"broken off: {refused}")
+            raise
         except KeyboardInterrupt:
             sums.warn(f"broken off at {utc_of(sums.reached_us):%Y-%m-%d %H:%M} UTC: what is here ends there")
         finally:
@@ -254,7 +255,7 @@ def _chosen(config: GridbotConfig, account: str | None, strategy: str | None) ->
 
 
 def _feeds(
-    strategies: Sequence[StrategyConfig], market: MarketDays, begin: int, end: int, sums: _Sums
+    strategies: Sequence[StrategyConfig], market: RunDays, begin: int, end: int, sums: _Sums
 ) -> dict[str, tuple[SymbolFeed, dict[str, Any]]]:
     """For each symbol its days in the span, and what is to be known of them."""
     found: dict[str, tuple[SymbolFeed, dict[str, Any]]] = {}

@@ -75,7 +75,6 @@ class Marks:
         if any(scale % 1 for scale in scales):
             what = "mark prices in units that are no multiples of each other; import them again"
             raise DayRefusedHere(f"{symbol}: {what}")
-        self._symbol, self._told = symbol, [about for _, about in told]
         self._loads = [load for load, _ in told]
         self._scales = [int(scale) for scale in scales]
         self._firsts = [about.first_ms for _, about in told]
@@ -147,9 +146,6 @@ class Marks:
         found = self._open.get(number)
         if found is None:
             columns, scale = self._loads[number](), self._scales[number]
-            if _about(columns) != self._told[number]:
-                what = "a day's mark prices were imported again during the run, which had begun with the others"
-                raise DayRefusedHere(f"{self._symbol}: {what}; run it again")
             marks = columns.marks if scale == 1 else columns.marks * scale
             maps = [each for column in (columns.times, columns.marks) if (each := map_of(column))]
             found = self._open[number] = _Open(view(columns.times), view(marks), Pyramid(marks), maps)

@@ -54,6 +54,8 @@ class Day:
     gaps: tuple[tuple[int, int], ...] = ()
     sources: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    version: str = ""
+    """Another one when anything but sources and notes is imported again; "" of a day that was made in memory."""
 
     def __len__(self) -> int:
         return len(self.prices)

@@ -140,6 +140,7 @@ def _opened(directory: Path, document: DayDocument) -> Day:
         gaps=document.gaps,
         sources=tuple(word for words in document.sources.values() for word in words),
         notes=tuple(word for words in document.notes.values() for word in words),
+        version=hashlib.sha256(document_bytes(replace(document, sources={}, notes={}))).hexdigest(),
     )
 
 

@@ -22,6 +22,7 @@ from gridbot.bybit.ret_codes import RET_CODES
 from gridbot.exchange.bans import BANNED
 from gridbot.exchange.failures import ErrorKind
 from gridbot.exchange.order_entry import OrderEntry
+from gridbot.execution.send_lane import CANCEL, PLACE, RequestKind
 from gridbot.simulation.fault_values import FaultKind
 from gridbot.simulation.network import Network
 from gridbot.worker.orchestrator import Orchestrator
@@ -255,32 +256,42 @@ class MaintenanceWatch:
 
 
 class BanWatch:
-    """Since when something waits that may leave over the trade socket, though the address is banned."""
+    """Since when nothing leaves of what waits and may leave over the trade socket, though the address is banned.
+
+    That something waits is no fault: where levels are asked for without end, something always waits for its quota.
+    """
 
     def __init__(self, find: Find) -> None:
         self._find = find
-        self._since_s: float | None = None
+        self._since: dict[RequestKind, tuple[float, object]] = {}
 
     def look(self, orchestrator: Orchestrator | None, now_s: float) -> None:
         """Once a second. What opens may wait while the private stream has missed news."""
-        if orchestrator is None or not _held_back(orchestrator):
-            self._since_s = None
-            return
-        self._since_s = now_s if self._since_s is None else self._since_s
-        if now_s - self._since_s > GOES_ON_S:
+        lanes = _may_leave(orchestrator) if orchestrator is not None else {}
+        self._since = {
+            kind: before if (before := self._since.get(kind)) and before[1] == last else (now_s, last)
+            for kind, last in lanes.items()
+        }
+        if any(now_s - since_s > GOES_ON_S for since_s, _ in self._since.values()):
             self._find("ban-is-kept", f"orders wait for {GOES_ON_S:.0f} s of a ban though the trade socket is up")
 
 
-def _held_back(orchestrator: Orchestrator) -> bool:
+def _may_leave(orchestrator: Orchestrator) -> dict[RequestKind, object]:
+    """The lanes in which something waits that may leave during the ban; with each what changes as soon as one leaves:
+    how many creates have, and which cancel is the next (of cancels none overtakes another)."""
     executor, queue = orchestrator.context.executor, orchestrator.context.executor.queue
     ban = executor.ban
     if ban is None or not ban.is_on(orchestrator.context.clock.monotonic_s()) or not queue.free:
-        return False
+        return {}
     if orchestrator.order_entry.way is not OrderEntry.WEBSOCKET:
-        return False
+        return {}
+    lanes: dict[RequestKind, object] = {}
+    if queue.cancels.wanted:
+        lanes[CANCEL] = next(order.key for order in queue.cancels.waiting if order.state is CANCEL.wanted)
     sees_all = orchestrator.streams.private_alive and not orchestrator.reconciler.misses_news
-    creates = queue.creates.wanted if sees_all else queue.creates.together_without_opens()
-    return bool(queue.cancels.wanted or creates)
+    if queue.creates.wanted if sees_all else queue.creates.together_without_opens():
+        lanes[PLACE] = executor.creates_sent
+    return lanes
 
 
 class FollowWatch:

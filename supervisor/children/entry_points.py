@@ -34,10 +34,8 @@ NO_DOCUMENTS = (CAPS, BEGINS_PAUSED, LEASE, UNKEPT, TAKES_OVER)
 def prepare() -> None:
     """In the fork server: make once what each child would make for itself when it is given its configuration."""
     from gridbot.config.strategy_kinds import make_all_models
-    from supervisor.children.program_files import at_start
 
     make_all_models()
-    at_start()
 
 
 def worker(

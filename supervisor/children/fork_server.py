@@ -47,6 +47,7 @@ from supervisor.children.hot_code import gather, learn
 from supervisor.children.immortal import is_known, make_immortal
 from supervisor.children.memory_holes import fill_holes, keep_reads_in_heap
 from supervisor.children.parcel import unpack
+from supervisor.children.program_files import begun_from
 from supervisor.children.stack_signal import ignore_no_ends
 from supervisor.exit_codes import ExitCode
 
@@ -81,9 +82,10 @@ def serve(control: socket.socket, hello: Mapping[str, Any]) -> None:
     """Fork a child for each request until the supervisor is gone. Ends the process in each child.
 
     `hello`: `supervisor`, its pid; `preload`, modules to import and functions to call; `crash_log`; `closed`, whether
-    memory is to be closed.
+    memory is to be closed; `program`, the files that the supervisor began with.
     """
     _settle(closed=bool(hello["closed"]))
+    begun_from(str(hello["program"]))
     if os.getppid() != int(hello["supervisor"]):
         os._exit(ExitCode.FORCED)  # it ended before we asked to be told: nobody is to wait for our imports
     try:

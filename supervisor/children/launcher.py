@@ -31,6 +31,7 @@ from supervisor.children.bootstrap import Boot
 from supervisor.children.exit_text import exit_text
 from supervisor.children.fork_server import COMMAND, MOST_AT_ONCE, REHEARSAL, send_descriptors
 from supervisor.children.parcel import pack
+from supervisor.children.program_files import are_changed, at_start
 
 __all__ = ["ForkServer", "Launch", "Launcher"]
 
@@ -50,6 +51,10 @@ none to spare gets there; another fork server would begin anew, and never get th
 SHORTEST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
 """Between two starts of fork servers that nobody waits for, while they end before they have forked anything."""
+OTHER_FILES: Final = (
+    "expected the program's files as at the supervisor's start, got changed ones: what is started from now on is of "
+    "another version than the supervisor, and no writer begins; stop the supervisor and start it again"
+)
 
 
 class ForkServer:
@@ -96,6 +101,7 @@ def _hello(crash_log: Path, preload: Sequence[str]) -> dict[str, Any]:
         "supervisor": os.getpid(),
         "crash_log": str(crash_log),
         "closed": memory_is_closed(),
+        "program": at_start(),
     }
 
 
@@ -124,7 +130,8 @@ class Launch:
 
 
 class Launcher:
-    """One per supervisor. `on_lost(text)` hears when a fork server has ended that was not asked to.
+    """One per supervisor. `on_lost(text)` hears when a fork server has ended that was not asked to, and when the next
+    one has other files of the program than the supervisor.
 
     `begun` is the first fork server, where it was begun before.
     """
@@ -151,6 +158,8 @@ class Launcher:
         self._started_at: float | None = None
         self._has_forked = False
         """The fork server that runs now."""
+        self._is_doubtful = False
+        """The one before it ended before it had forked anything."""
         self._forked_s = 0.0
         """When it forked last, or some other did (monotonic)."""
         self._pause = SHORTEST_PAUSE_S
@@ -170,7 +179,9 @@ class Launcher:
         if self._server is not None or self._closed:
             return
         adopt_orphans()
-        server, self._begun = self._begun or ForkServer(self.crash_log, self._preload), None
+        if self._started_at is not None and are_changed():
+            self._on_lost(OTHER_FILES)
+        server, self._begun = self._begun or ForkServer(self.crash_log, self._wanted()), None
         self._started_at, self._has_forked = server.begun_s, False
         try:
             self._watch = os.pidfd_open(server.process.pid)
@@ -300,9 +311,12 @@ class Launcher:
             self._killed_for = why
             self._server.process.send_signal(signal.SIGKILL)
 
+    def _wanted(self) -> Sequence[str]:
+        """What the next one imports or calls: after one that never forked, whatever it was, only what has to be."""
+        return [wanted for wanted in self._preload if wanted != REHEARSAL or not self._is_doubtful]
+
     def _lost(self) -> None:
-        if not self._has_forked:  # whatever it was, the next one does without what it can do without
-            self._preload = [wanted for wanted in self._preload if wanted != REHEARSAL]
+        self._is_doubtful = not self._has_forked
         code = self._end_of_server()
         killed_for, self._killed_for = self._killed_for, ""
         if code is None or self._closed:

@@ -42,14 +42,18 @@ def fill_holes() -> list[object]:
     gc.collect()
     kept: list[object] = []
     for size in range(_HEAD_OF_BYTES // 16 * 16 + 16, _LARGEST_OF_POOLS + 1, 16):
-        _fill_pools(size, kept)
+        if not _fill_pools(size, kept):
+            return []  # it would take 400 MB to find that out for each size
     _fill_heap(kept)
     return kept
 
 
-def _fill_pools(size: int, kept: list[object]) -> None:
-    """Objects of one size, until some follow each other from the beginning of a pool: that one was empty."""
-    row, last = 0, 0
+def _fill_pools(size: int, kept: list[object]) -> bool:
+    """Objects of one size, until some follow each other from the beginning of a pool: that one was empty.
+
+    False where none is at the beginning of a pool: this is no such memory (PYTHONDEVMODE and PYTHONMALLOC have others).
+    """
+    row, last, has_pools = 0, 0, False
     for _ in range(_MOST):
         each = bytes(size - _HEAD_OF_BYTES)
         kept.append(each)
@@ -57,9 +61,11 @@ def _fill_pools(size: int, kept: list[object]) -> None:
             row += 1
         else:
             row = id(each) % _POOL == _HEAD
+        has_pools = has_pools or row > 0
         last = id(each)
         if row == 4:
-            return
+            break
+    return has_pools
 
 
 def _fill_heap(kept: list[object]) -> None:

@@ -2,7 +2,8 @@
 
 All that children run is imported when the fork server begins, but for what the writer needs (`launch_plan.PRELOADED`).
 A writer that is born after a `git pull` would have modules of two versions, and might bring the database to a form that
-the rest does not know.
+the rest does not know. A fork server that begins after it has the new modules, and its supervisor the old ones: so what
+counts is the supervisor's start, of which fork servers and their children are told.
 """
 
 from __future__ import annotations
@@ -10,25 +11,34 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Final
 
-__all__ = ["are_changed", "at_start", "state_of"]
+__all__ = ["are_changed", "at_start", "begun_from", "state_of"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = ("gridbot", "supervisor")
+_at_start: list[str] = []
 
 
-@cache
 def at_start() -> str:
-    """Of the first call in this process or in the one that it is a fork of."""
-    return state_of(ROOT)
+    """What the supervisor has said (`begun_from`); where nobody has, and in itself, what the first call has found."""
+    if not _at_start:
+        _at_start.append(state_of(ROOT))
+    return _at_start[0]
+
+
+def begun_from(state: str) -> None:
+    """In a fork server: what its supervisor began with."""
+    _at_start[:] = [state]
 
 
 def are_changed() -> bool:
-    """Whether a module was written, added or removed since `at_start`. Takes some 10 ms."""
-    return at_start() != state_of(ROOT)
+    """Whether a module was written, added or removed since `at_start`, or is just being so. Takes some 10 ms."""
+    try:
+        return at_start() != state_of(ROOT)
+    except OSError:
+        return True
 
 
 def state_of(root: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from gridbot.commands.command import Command
-from gridbot.commands.targets import Addressed, FleetMember, TargetWords, accounts_of, fleet_of, listed
+from gridbot.commands.targets import Addressed, FleetMember, TargetWords, accounts_of, fleet_of, listed, members_of
 from gridbot.commands.wording import CommandMistake
 from gridbot.doors.plain_text import for_people, one_line
 from supervisor.cli.confirmation import require_confirmation
@@ -109,10 +109,13 @@ def tell_error(given: Given, error: Exception) -> None:
 
 
 def confirm_for_all(place: Path, command: Command, args: Json, expect: int | None, *, as_json: bool) -> None:
-    """Have a command for the whole fleet confirmed. Raises CommandError; harmless where nobody answers."""
+    """Have a command for all accounts of this supervisor confirmed, of which other hosts of its fleet have none.
+
+    Raises CommandError; harmless where nobody answers.
+    """
     with contextlib.suppress(ControlError):
         with PatientClient(place) as client:
-            fleet = fleet_of(client.status())
+            fleet = members_of(client.status()["accounts"])
         given = Given(command, args, TargetWords(everything=True), expect, as_json=as_json)
         _confirm(place, given, [Addressed(member.account) for member in fleet])
 

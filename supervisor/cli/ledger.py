@@ -43,6 +43,16 @@ VIEWS_REMEDY = (
     "`{restart}` reads all."
 )
 
+BEGUN_ANEW = (
+    "the paper exchange began anew between {since:%Y-%m-%d %H:%M:%S} and {until:%Y-%m-%d %H:%M:%S}, with the balance "
+    "of the configuration ({size:+.2f}): orders, positions and money of before ended with it (paper.state_file keeps "
+    "them)"
+)
+
+BEGUN_BEFORE = (
+    "the paper exchange has begun anew since: its log has nothing of before its TRANSFER_IN (paper.state_file keeps it)"
+)
+
 CHANGED_REMEDY = (
     "Rows or sums were changed by something else than gridbot. `{rebuild}` makes both anew from the journals that are "
     "kept, and adds up the rows that are older."
@@ -80,6 +90,8 @@ def check_command(
 
     Exit code 0: explained. 8: a cent or more is not, or something differs. 6: what could be compared agrees, and an
     account could not be. 9: nothing to compare.
+
+    A paper exchange without paper.state_file begins anew with each start: that is said, and is no difference.
 
     Deposits, withdrawals and trades made before the first wallet row's records show up as differences; with --exchange
     the transaction log tells them apart from what is missing. Only queries are sent to the exchange, with the keys of
@@ -137,6 +149,8 @@ def _from_records(data_dir: Path, accounts: Sequence[str], rows: int) -> ExitCod
             f"{balance.account}: {balance.balance:.2f} {balance.coin} at {balance.ts} UTC, "
             f"executions say {balance.expected:.2f}: {verdict}"
         )
+        for step in balance.begun_anew:
+            click.echo(f"  {BEGUN_ANEW.format(since=step.since, until=step.until, size=step.size)}")
         if balance.missing:
             click.echo(
                 f"  {balance.missing} records of {balance.account} are lost (ingest_gaps): fills may be among them"
@@ -266,6 +280,8 @@ def _show_movements(found: AccountCheck, rows: int) -> bool | None:
     for each in found.corrected:
         click.echo(f"  corrected: {each.executions} executions by {each.net.normalize():+f} USDT: {each.reason}")
     _show_lines(result.transfers, rows)
+    if result.older and found.on_paper:
+        click.echo(f"  {BEGUN_BEFORE}")
     return found.explained
 
 

@@ -71,6 +71,8 @@ class FleetHost:
         self._here: dict[str, int] = {}
         """The accounts whose lease is ours and whose worker is here, with their epochs."""
         self._lapsed: dict[str, None] = {}
+        self._lost: dict[str, None] = {}
+        """Accounts that another host has, while their worker ends here."""
         self._takeovers = 0
         self._failed_s: dict[str, float] = {}
         self._handing, self._handed_s = "", 0.0
@@ -221,6 +223,7 @@ class FleetHost:
             case Leave(account) | Lost(account):
                 self._lapsed.pop(account, None)
                 if isinstance(news, Lost):
+                    self._lost[account] = None
                     self._desk.gone(account)
                     log.error("%s: another host has its lease; its worker ends here", account)
                 background.start(self._remove(account), name=f"ending {account}")
@@ -268,6 +271,7 @@ class FleetHost:
         except Exception as error:  # noqa: BLE001 - reported with its traceback; then the lease runs out
             self._hands.fault(f"ending {account}", error)
         self._here.pop(account, None)
+        self._lost.pop(account, None)
         self._desk.gone(account)
         self._keeper.quiet(account, answered=answered)
 
@@ -301,6 +305,10 @@ class FleetHost:
 
     def has(self, account: str) -> bool:
         return account in self._here
+
+    def has_lost(self, account: str) -> bool:
+        """Whether another host has it, while its worker ends here."""
+        return account in self._lost
 
     def now_by(self, settings: FleetSettings) -> None:
         """An operator has put this in force here already."""

@@ -148,6 +148,10 @@ class FleetPart:
         elif self._desk is not None:
             self._desk.take(account, message)
 
+    def is_elsewhere(self, account: str) -> bool:
+        """Whether another host has that account, whose worker ends here."""
+        return self._host is not None and self._host.has_lost(account)
+
     async def end(self, *, forced: bool) -> None:
         """The workers have ended, in order unless `forced`: their leases are given up, and this host leaves."""
         host, reload = self._host, self._reload()

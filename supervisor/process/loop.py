@@ -136,7 +136,10 @@ class Supervisor:
             lambda process: self._hosting.may_run(process),
         )
         self._starting = StartOrder(self._fleet, self._launch, lambda account: self._membership.keeps_down(account))
-        self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop, self._alerts.add)
+        self._stopping = StopOrder(
+            *(self._fleet, self._journal, plan.on_stop, self._alerts.add),
+            lambda account: self._hosting.is_elsewhere(account),
+        )
         self._desk = AlertDesk(self.status, self._journal.document, _wall_us)
         self._hosting = FleetPart(
             begun,

@@ -24,6 +24,7 @@ class StopOrder:
     """Owns whether the supervisor is stopping, what becomes of orders (`mode`), and whether it is by force.
 
     `alert` hears of each account whose orders were to be cancelled, or positions closed, and are as they were.
+    `is_elsewhere` says of an account whether another host of the fleet has it.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class StopOrder:
         journal: SupervisorJournal,
         default_mode: str,
         alert: Callable[[Child, str, str, str], bool],
+        is_elsewhere: Callable[[str], bool] = lambda account: False,
     ) -> None:
         self._fleet = fleet
         self._journal = journal
         self._default_mode = default_mode
         self._alert = alert
+        self._is_elsewhere = is_elsewhere
         self._mode: str | None = None
         self._forced = False
         self._workers_are_gone = False
@@ -97,10 +100,17 @@ class StopOrder:
                 self._alert(child, "ERROR", self._not_done(child), "stop")
 
     def _untouched(self) -> list[Child]:
-        """Workers that did not come to what the stop was to do: they were still starting, or down, or were killed."""
+        """Workers that did not come to what the stop was to do: they were still starting, or down, or were killed.
+
+        Not those whose account has left this supervisor: what it has is for whoever has it now.
+        """
         if self._mode in (None, OnStop.KEEP) or self._forced:
             return []
-        return [child for child in self._fleet.of_kind(ChildKind.WORKER) if child.left is None]
+        workers = self._fleet.of_kind(ChildKind.WORKER)
+        return [each for each in workers if each.left is None and not self._has_left(each)]
+
+    def _has_left(self, child: Child) -> bool:
+        return child.leaves or self._is_elsewhere(child.spec.account)
 
     def _not_done(self, child: Child) -> str:
         command = pasteable(f"{self._mode} --direct -c FILE {child.spec.account}")

@@ -84,7 +84,8 @@ class Corrected:
 class AccountCheck:
     """One account: what was compared, or why it could not be. `as_of`: the newest record that was looked at.
 
-    `unreadable` are rows of the exchange's log: what they moved was compared with nothing.
+    `unreadable` are rows of the exchange's log: what they moved was compared with nothing. `on_paper`: it is the paper
+    exchange's.
     """
 
     account: str
@@ -95,6 +96,7 @@ class AccountCheck:
     as_of: int = 0
     corrected: tuple[Corrected, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    on_paper: bool = False
 
     @property
     def explained(self) -> bool:
@@ -156,6 +158,7 @@ def check_with_exchange(
         for account, start, end in periods.rows
     }
     chosen = [a for a in config.accounts if a.name in bounds and (not only or a.name in only)]
+    on_paper = {account.name for account in chosen if account.environment is Environment.PAPER}
     listed = asyncio.run(_listings(chosen, bounds, paper_url, paces))
     found = {
         name: AccountCheck(name, bounds[name].start, bounds[name].end, problem=answer)
@@ -179,6 +182,7 @@ def check_with_exchange(
                     as_of=as_of[name],
                     corrected=corrected.get(name, ()),
                     unreadable=logs[name].unreadable,
+                    on_paper=name in on_paper,
                 )
                 del logs[name]
         if not logs:

@@ -30,24 +30,33 @@ _ENDS: Final = """
 """The first and the newest wallet row of each account and coin."""
 
 _STEPS: Final = """
-    SELECT account, coin, previous_ts, ts, previous, difference
+    WITH opened AS (
+        SELECT DISTINCT account, TRY_CAST(config ->> '$.account.balance' AS DECIMAL(38, 12)) AS balance
+        FROM runs WHERE environment = 'paper')
+    SELECT steps.account, coin, previous_ts, ts, previous, difference, opened.balance IS NOT NULL
     FROM (
         SELECT *, lag(difference) OVER rows AS previous, lag(ts) OVER rows AS previous_ts
-        FROM ledger WINDOW rows AS (PARTITION BY account, coin ORDER BY seq))
+        FROM ledger WINDOW rows AS (PARTITION BY account, coin ORDER BY seq)) AS steps
+    LEFT JOIN opened ON opened.account = steps.account AND coin = 'USDT' AND balance = wallet_balance
     WHERE abs(difference - previous) >= 0.01
-    ORDER BY account, coin, seq"""
+    ORDER BY steps.account, coin, seq"""
+"""The last column: whether the balance is then the one with which the paper exchange opens the account."""
 
 _GAPS: Final = "SELECT account, sum(to_seq - from_seq + 1)::BIGINT FROM ingest_gaps GROUP BY account"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The difference between balance and executions changed from `before` to `after`, between two wallet rows."""
+    """The difference between balance and executions changed from `before` to `after`, between two wallet rows.
+
+    `begins_anew`: the account was then as the paper exchange opens it.
+    """
 
     since: datetime
     until: datetime
     before: Decimal
     after: Decimal
+    begins_anew: bool = False
 
     @property
     def size(self) -> Decimal:
@@ -64,7 +73,9 @@ class Step:
 class Balance:
     """Newest wallet row of an account and what its executions say, in coin units.
 
-    `steps` say where a difference comes from, the largest first; `missing` counts records that were lost.
+    `steps` say where a difference comes from, the largest first; `missing` counts records that were lost. `begun_anew`
+    is when (between two wallet rows) a paper exchange without a state file began again: with the balance of its
+    configuration, and nothing of what was before. What the balance changed by then is none of the `difference`.
     """
 
     account: str
@@ -75,6 +86,7 @@ class Balance:
     difference: Decimal
     steps: Sequence[Step] = ()
     missing: int = 0
+    begun_anew: Sequence[Step] = ()
 
     @property
     def explained(self) -> bool:
@@ -102,13 +114,25 @@ def check_balances(data_dir: Path) -> list[Balance]:
     return [
         balance
         if balance.explained
-        else replace(
-            balance,
-            steps=lasting(steps.get((balance.account, balance.coin), ())),
-            missing=missing.get(balance.account, 0),
-        )
+        else _with_causes(balance, steps.get((balance.account, balance.coin), ()), missing.get(balance.account, 0))
         for balance in balances
     ]
+
+
+def _with_causes(balance: Balance, steps: Sequence[Step], missing: int) -> Balance:
+    """What its difference is made of, beside what a new beginning of the paper exchange explains."""
+    anew = [step for step in steps if step.begins_anew]
+    others: list[Step] = []
+    moved = Decimal(0)
+    for step in steps:
+        if step.begins_anew:
+            moved += step.size
+        else:
+            others.append(replace(step, before=step.before - moved, after=step.after - moved))
+    found = replace(
+        balance, expected=balance.expected + moved, difference=balance.difference - moved, begun_anew=tuple(anew)
+    )
+    return found if found.explained else replace(found, steps=lasting(others), missing=missing)
 
 
 def differing_pairs(data_dir: Path) -> list[PairsDiffer]:

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.backtest.mark_feed import FAR, DayRefusedHere, MarkColumns, Marks
-from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.symbol_feed import Cursor, Place, SymbolFeed
 from gridbot.market.day import DAY_MS, Day, ticks_of
 from gridbot.market.market_root import Market
@@ -73,22 +72,6 @@ def test_days_whose_units_do_not_fit_are_refused() -> None:
 
     with pytest.raises(DayRefusedHere, match="BTCUSDT: mark prices in units that are no multiples of each other"):
         Marks("BTCUSDT", [partial(load, "0.2"), partial(load, "0.5")])
-
-
-def test_marks_that_were_imported_again_during_a_run_end_it() -> None:
-    """It went on with both, until it looked for a price that the new ones do not have."""
-    days = [[(10, 500)], [(20, 500), (21, 900)]]
-
-    def columns(number: int) -> MarkColumns:
-        times, prices = (np.array([row[of] for row in days[number]], np.int64) for of in (0, 1))
-        return MarkColumns(times, prices, UNIT)
-
-    marks = Marks("BTCUSDT", [partial(columns, 0), partial(columns, 1)])
-    days[1].pop()
-    loop = RunLoop(0)  # type: ignore[abstract]
-    loop.at(5, marks.next_outside, 10, 400 * UNIT, 600 * UNIT)
-    with pytest.raises(DayRefusedHere, match="mark prices were imported again"):
-        loop.turn(5)
 
 
 def test_a_price_that_is_reached_days_later_is_not_searched_for_in_each_day_again() -> None:

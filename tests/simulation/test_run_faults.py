@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 from gridbot.simulation import run_checks
+from gridbot.simulation.reverts import REVERTS
 from gridbot.simulation.run_faults import FaultKind, Plan, draw_plan
 from gridbot.simulation.shrink import shrink
+
+PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_another() -> None:
@@ -38,7 +41,7 @@ def test_outages_last_up_to_twenty_minutes_also_in_runs_of_ten() -> None:
 
 
 def test_the_page_about_the_simulator_names_every_kind_and_every_invariant() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     faults, invariants = page.split("\n## ")[3], page.split("\n## ")[5]
     named = [name for row in re.findall(r"^\| (`[^|]+) \|", faults, re.M) for name in re.findall(r"`(\w+)`", row)]
     assert sorted(named) == sorted(FaultKind)
@@ -50,6 +53,18 @@ def test_the_page_about_the_simulator_names_every_kind_and_every_invariant() -> 
         *ours,
         *("order-rules", "reconcile-rules", "gate-rules", "queue-rules", "leg-is-newest"),
     }
+
+
+def test_the_page_names_the_seed_from_which_each_fix_is_searched() -> None:
+    """Eleven were those of an earlier program."""
+    fixes = PAGE.read_text(encoding="utf-8").split("\n## ")[6]
+    rows = re.findall(r"^\|[^|]+\|[^|]+\|[^|]+\| (`[a-z][^|]+) \| ([^|]+) \|", fixes, re.M)
+    told = [
+        pair for names, seeds in rows for pair in zip(re.findall(r"`([\w-]+)`", names), seeds.split(", "), strict=True)
+    ]
+    long = {name for name, fix in REVERTS.items() if fix.minutes == 10}
+    assert told == [(name, f"{REVERTS[name].seed}{' (ten minutes)' if name in long else ''}") for name, _ in told]
+    assert len(told) > 30
 
 
 def test_faults_and_time_are_left_out() -> None:

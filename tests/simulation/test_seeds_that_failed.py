@@ -192,3 +192,15 @@ def test_a_loss_latch_that_neither_disk_nor_supervisor_has_is_found_again_and_no
     trace = Trace()
     assert run_plan(Plan(8207, 162.0, False, faults), trace=trace).findings == []
     assert len([line for line in trace.lines if "alert session_loss_limit" in line]) == 2
+
+
+def test_orders_that_wait_for_their_quota_go_on_during_a_ban() -> None:
+    """Each order was ended at once and its level asked for again, more than the quota lets through: something always
+    waited, though ten orders left each second (seed 90168 of ten minutes)."""
+    faults = (
+        Fault(55, FaultKind.ENDED_AT_ONCE, 10.0, 60.0, {}),
+        Fault(17, FaultKind.BAN, 30.0, 14.4, {}),
+        Fault(18, FaultKind.RECONCILE, 31.86, 0.0, {}),
+        Fault(19, FaultKind.GAP, 32.38, 0.0, {"move": -0.0171}),
+    )
+    assert run_plan(Plan(90168, 40.0, False, faults)).findings == []

@@ -53,18 +53,14 @@ class Session:
         self.recorder.record(record)
 
     def run(self, event: str, about: str = "", **values: Any) -> None:
-        self.add(
-            RunRecord(
-                event=event,
-                about_run_id=about or self.run_id,
-                environment="paper",
-                version="0.1.0",
-                config_hash="abc",
-                config=Json('{"name": "alice"}'),
-                pid=4711,
-                **values,
-            )
-        )
+        defaults: dict[str, Any] = {
+            "environment": "paper",
+            "version": "0.1.0",
+            "config_hash": "abc",
+            "config": Json('{"name": "alice"}'),
+            "pid": 4711,
+        }
+        self.add(RunRecord(event=event, about_run_id=about or self.run_id, **(defaults | values)))
 
     def fill(self, side: str, price: str, qty: str, *, direction: str = "long", **values: Any) -> None:
         closes = (side == "Sell") == (direction == "long")

@@ -22,6 +22,7 @@ import duckdb
 
 from gridbot.process_guard import memory_is_closed
 from supervisor.children.launch_arguments import TAKES_OVER
+from supervisor.children.program_files import are_changed
 
 BEAT_S = 0.05
 
@@ -242,6 +243,7 @@ def looks(account, url, queue, held, conn):
             "secret": secrets.token_hex(),
             "collects": gc.isenabled(),
             "closed": memory_is_closed(),
+            "changed": are_changed(),
             "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
         }
     )

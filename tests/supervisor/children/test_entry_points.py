@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from multiprocessing import Pipe
 from pathlib import Path
@@ -94,8 +95,7 @@ def test_a_writer_does_not_begin_from_files_of_another_version(tmp_path: Path, m
         place.parent.mkdir(parents=True)
         place.write_text("VERSION = 9\n")
     monkeypatch.setattr(program_files, "ROOT", tmp_path)
-    program_files.at_start.cache_clear()
-    program_files.at_start()
+    monkeypatch.setattr(program_files, "_at_start", [])
     assert not program_files.are_changed()
     (module.parent / "notes.txt").write_text("no module")
     assert not program_files.are_changed()
@@ -108,7 +108,8 @@ def test_a_writer_does_not_begin_from_files_of_another_version(tmp_path: Path, m
     assert end.value.code == ExitCode.REFUSED
     said = report[0].recv()
     assert (said["type"], f"stop --data-dir {tmp_path}`" in said["reason"]) == ("refused", True)
-    program_files.at_start.cache_clear()
+    shutil.rmtree(tmp_path / "supervisor")
+    assert program_files.are_changed(), "in the middle of a `git pull`"
 
 
 def test_what_a_worker_has_read_of_its_account_reaches_the_next_one_and_stops_no_order(tmp_path: Path) -> None:

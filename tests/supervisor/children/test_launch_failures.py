@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from gridbot.pipe_frames import FrameReader
-from supervisor.children import fork_server
+from supervisor.children import fork_server, program_files
 from supervisor.children import launcher as launcher_module
 from supervisor.children.exit_text import UNKNOWN_CODE, exit_text
 from supervisor.children.policy import step
@@ -42,7 +42,12 @@ def test_a_fork_server_that_cannot_begin_is_told_with_its_traceback(
 
 
 def test_one_that_is_kept_ready_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a `git pull` it and the writer had the new modules, under a supervisor with the old ones."""
     monkeypatch.setattr(launcher_module, "SHORTEST_PAUSE_S", 0.0)
+    for package in ("gridbot", "supervisor"):
+        (tmp_path / package).mkdir()
+    monkeypatch.setattr(program_files, "ROOT", tmp_path)
+    monkeypatch.setattr(program_files, "_at_start", [])
 
     async def work(place: Place) -> None:
         place.launcher.look()
@@ -53,7 +58,17 @@ def test_one_that_is_kept_ready_is_started_again(tmp_path: Path, monkeypatch: py
         await place.until(lambda: place.lost, "its end")
         place.launcher.look()
         assert place.server != first
-        assert place.launcher._preload == ["json"], "what it can do without may have been the cause"
+        assert place.launcher._wanted() == ["json"], "what it can do without may have been the cause"
+        (tmp_path / "gridbot" / "new.py").write_text("")
+        child = place.launch("a", "looks")
+        await place.until(lambda: place.messages, "a report")
+        assert place.messages[0]["changed"], "its supervisor's files count, whatever its fork server has read"
+        os.kill(place.server, signal.SIGKILL)
+        await place.until(lambda: len(place.lost) == 2, "the end of one that has forked")
+        assert fork_server.REHEARSAL in place.launcher._wanted()
+        place.launcher.look()
+        assert place.lost[2:] == [launcher_module.OTHER_FILES]
+        child.send({"type": "end"})
 
     run(tmp_path, work, preload=("json", fork_server.REHEARSAL))
 

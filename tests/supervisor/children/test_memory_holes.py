@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -40,6 +41,14 @@ def test_a_memory_that_is_laid_out_in_another_way_costs_little(most: int, monkey
 
     monkeypatch.setattr(memory_holes, "_MOST", most)
     assert len(memory_holes.fill_holes()) < 200
+
+
+def test_in_a_memory_without_pools_nothing_is_filled() -> None:
+    """With PYTHONDEVMODE every process took 400 MB for it."""
+    program = "from supervisor.children.memory_holes import fill_holes; print(len(fill_holes()))"
+    environment = os.environ | {"PYTHONDEVMODE": "1"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.stdout == "0\n"
 
 
 READS = """

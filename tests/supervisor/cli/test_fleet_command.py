@@ -188,7 +188,11 @@ def test_what_is_not_right_sends_nothing(fleet: Fleet, line: str, code: int, tex
     assert kept == ([("declined", error)] * 2 if code == 7 else []), "what is not confirmed is kept in the records"
 
 
-def test_a_stop_that_closes_positions_is_confirmed_and_any_other_only_when_a_number_is_given(fleet: Fleet) -> None:
+def test_a_stop_that_closes_positions_is_confirmed_and_any_other_only_when_a_number_is_given(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asked for the number of all hosts of a fleet, of which it stops one."""
+    monkeypatch.setitem(STATUS, "elsewhere", [account("dora")])
     wrong = "expected 2 accounts (--expect), stop is for 3: alice, bob, carl; nothing was sent"
     asked = "expected --expect 3, because stop is for 3 accounts (alice, bob, carl) and nobody can be asked here; "
     for line, text in (("stop --orders flatten", asked), ("stop --expect 2", wrong)):

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gridbot.exchange.listing import Unreadable
-from gridbot.records.record_types import UtcMs, WalletRecord
+from gridbot.records.record_types import Json, UtcMs, WalletRecord
 from gridbot.store.grid_keeping import keep_all
 from gridbot.store.reading import database_path
 from supervisor.cli.ledger import ledger
@@ -21,7 +21,7 @@ from supervisor.store.exchange_views import ViewCheck
 from supervisor.store.ledger_check import Step, lasting
 from supervisor.store.transactions import Comparison, Recorded
 from tests.case_table import case_table
-from tests.store.session import Session, write_all
+from tests.store.session import START_MS, Session, write_all
 
 
 def check(data_dir: Path) -> Result:
@@ -135,6 +135,34 @@ def test_a_difference_is_shown_with_its_moment(tmp_path: Path) -> None:
     assert more == f"`gridbot-supervisor ledger check --exchange --data-dir {tmp_path}` says which movements these are"
     assert "executions say 101.40: DIFFERENCE +50.00" in first
     assert line.startswith("  alice: +50.00 between 2023-11-14 22:13:35 and 2023-11-14 22:13:37")
+
+
+def test_a_paper_exchange_that_began_anew_is_said_and_no_difference(tmp_path: Path) -> None:
+    """Each restart of one without a state file was a difference for good, among which a real one was not seen."""
+    session_of_trades(tmp_path).close()
+    session = Session(tmp_path, "alice", "run-2", START_MS + 60_000)
+    session.run("start", config=Json('{"account": {"name": "alice", "balance": "100"}}'))
+    session.fill("Buy", "100", "1")  # its balance was told to nobody any more
+    balance(session, "100")  # the first of the new exchange
+    session.fill("Buy", "100", "2")
+    balance(session, "99.96")
+    session.close()
+    write_all(tmp_path)
+    result = check(tmp_path)
+    assert result.exit_code == ExitCode.OK, result.output
+    first, anew = result.output.splitlines()
+    assert first.endswith("executions say 99.96: explained")
+    assert anew.startswith("  the paper exchange began anew between 2023-11-14 22:13:35 and 2023-11-14 22:14:")
+    assert "with the balance of the configuration (-1.40)" in anew
+    session = Session(tmp_path, "alice", "run-3", START_MS + 120_000)
+    balance(session, "149.96")  # somebody paid in 50
+    session.close()
+    write_all(tmp_path)
+    result = check(tmp_path)
+    assert result.exit_code == ExitCode.DIFFERS
+    first, anew, line, _ = result.output.splitlines()
+    assert "executions say 99.96: DIFFERENCE +50.00" in first
+    assert "the difference went from +0.00 to +50.00" in line
 
 
 def test_without_records(tmp_path: Path) -> None:

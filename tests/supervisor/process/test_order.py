@@ -43,7 +43,10 @@ class Bench:
             specs, Launcher(tmp_path / "crash.log"), self.launch, events, clock=clock, jitter=lambda: 0.0
         )
         self.starting = StartOrder(self.fleet, self.launch)
-        self.stopping = StopOrder(self.fleet, SupervisorJournal(tmp_path, "r"), "cancel", self.alert)
+        self.elsewhere: set[str] = set()
+        self.stopping = StopOrder(
+            *(self.fleet, SupervisorJournal(tmp_path, "r"), "cancel", self.alert), self.elsewhere.__contains__
+        )
 
     def alert(self, child: Child, level: str, text: str, key: str) -> bool:
         self.told.append((child.spec.name, level, text, key))
@@ -162,6 +165,11 @@ def test_a_stop_says_whose_positions_it_has_not_closed(bench: Bench, mode: str) 
         [text] = undone
         assert text.startswith("it was not trading when the stop came, so `flatten` was not carried out")
         assert "flatten --direct -c FILE b`" in text
+    bench.elsewhere.add("b")
+    assert bench.stopping.farewell()["left"] == ["worker-a: ETHUSDT: 0.1 is open"], "another host of the fleet has it"
+    bench.elsewhere.clear()
+    bench.child("b").leaves = True
+    assert bench.stopping.farewell()["left"] == ["worker-a: ETHUSDT: 0.1 is open"], "it was to leave all as it was"
 
 
 def test_force_reaches_everyone_at_once(bench: Bench) -> None:
