@@ -199,13 +199,6 @@ class CalmLegs:
             return uneasy
         return {*uneasy, *(name for name, calm in calms.items() if spare < calm.spare or balance <= calm.balance)}
 
-    def read(self, symbol: str) -> None:
-        """A reading of its legs has changed no size, as was known: it is one of those that might have been left out, so
-        what is calm stays so with the liquidation prices that it has told."""
-        calm, sizer = self._calms.get(symbol), self._runners[symbol].sizer
-        if calm is not None:
-            calm.long, calm.short = sizer.long.leg, sizer.short.leg
-
     def _balances(self) -> tuple[Decimal, Decimal] | None:
         """Wallet and available balance, where all strategies know them, and the same."""
         found = [runner.sizer.balances for runner in self._runners.values()]

@@ -1,7 +1,7 @@
 """Whether two sets of records say the same: row by row in their order, column by column.
 
 What is compared is what an account did and what came of it: `COMPARED`, without `LEFT_OUT` and without `SAMPLED`. So a
-backtest is held against a session of the real worker (docs/backtest.md 3). Of strategies that record at one moment,
+backtest is held against a session of the real worker (docs/backtest.md 2). Of strategies that record at one moment,
 none is before the others.
 """
 

@@ -70,6 +70,7 @@ class ReadingsAtOnce:
         *,
         position_check_s: float,
         take_legs: Callable[[StrategyRunner, Sequence[PositionEvent]], None],
+        sample_legs: Callable[[StrategyRunner, Sequence[PositionEvent]], bool],
         take_wallet: Callable[[WalletEvent, str], None],
         touch: Callable[[Collection[str]], None],
         work_of: Callable[[Job], Work],
@@ -78,7 +79,7 @@ class ReadingsAtOnce:
     ) -> None:
         self._venue, self._runners, self._context = venue, runners, context
         self._records, self._loop, self._ahead = records, loop, ahead
-        self._take_legs, self._take_wallet = take_legs, take_wallet
+        self._take_legs, self._sample_legs, self._take_wallet = take_legs, sample_legs, take_wallet
         self._touch, self._work_of, self._on_pass, self._on_passed = touch, work_of, on_pass, on_passed
         self._plans: dict[tuple[tuple[str, str], ...], Sequence[_Reading] | None] = {}
         self._calm = CalmLegs(venue, runners, ahead, round((2 * position_check_s + 10) * 1e6))
@@ -156,13 +157,12 @@ class ReadingsAtOnce:
             if changed_us is not None and told_us > changed_us:
                 rest = readings[number:]
                 break
-            if symbol and symbol not in uneasy and told_us < samples_us.get(symbol, 0):
+            is_calm = symbol and symbol not in uneasy
+            if is_calm and told_us < samples_us.get(symbol, 0):
                 continue
-            if self._changes(began_us, each):
+            if not (is_calm and self._is_sample(began_us, each)) and self._changes(began_us, each):
                 about = (symbol,) if symbol and changed_us is None else None
                 changed_us = told_us
-            elif symbol and symbol not in uneasy:
-                self._calm.read(symbol)
             samples_us = self._records.next_samples_us()
             if not symbol and each is not readings[-1]:
                 uneasy = self._uneasy(last_us)
@@ -185,6 +185,16 @@ class ReadingsAtOnce:
         assert fixed is not None
         symbols, begin_us = [each.symbol for each in rest if each.symbol], began_us + rest[0].read_us - fixed[0]
         self._loop.at(begin_us, lambda: jobs.start(rest[0].job, self._on_pass(symbols)))
+
+    def _is_sample(self, began_us: int, each: _Reading) -> bool:
+        """Make a reading that can change no size: what is due of it is recorded, and that is all. False where the
+        strategy has other legs."""
+        loop, symbol = self._loop, each.symbol
+        loop.now_us = began_us + each.read_us
+        loop.before_exchange()
+        legs = self._venue.legs(symbol)
+        loop.now_us = began_us + each.told_us
+        return self._sample_legs(self._runners[symbol], legs)
 
     def _changes(self, began_us: int, each: _Reading) -> bool:
         """Make a reading; whether anything has come of it."""

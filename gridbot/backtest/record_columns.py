@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any, Final
 
 import duckdb
 import orjson
 import pyarrow as pa
 
+from gridbot.core.quick_values import rows_reader
 from gridbot.records import codec
 from gridbot.records.arrow_schemas import PRECISION
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
@@ -124,9 +124,10 @@ def _together(parts: Sequence[pa.Table]) -> pa.Table:
 
 def _columns(table: str, kept: Sequence[Kept]) -> pa.Table:
     seqs, times, records = zip(*kept, strict=True)
-    of_record = _values_of(table)
+    of_records = _values_of(table)
     columns, numbers = columns_of(RECORD_TYPES[table]), _numbers_of(table)
-    rows = [_parsed(numbers, each) if type(each) is bytes else of_record(each) for each in records]
+    made = iter(of_records([each for each in records if type(each) is not bytes]))
+    rows = [_parsed(numbers, each) if type(each) is bytes else next(made) for each in records]
     arrays = [_made(seqs, pa.int64()), _made(times, pa.int64())]
     arrays += [_array(column, values) for column, values in zip(columns, zip(*rows, strict=True), strict=True)]
     return pa.table(arrays, names=["seq", "local_ts", *(column.name for column in columns)])
@@ -150,8 +151,8 @@ def _made(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
 
 
 @functools.cache
-def _values_of(table: str) -> Callable[[Any], tuple[Any, ...]]:
-    return attrgetter(*(column.name for column in columns_of(RECORD_TYPES[table])))
+def _values_of(table: str) -> Callable[[Sequence[Any]], list[tuple[Any, ...]]]:
+    return rows_reader([column.name for column in columns_of(RECORD_TYPES[table])])
 
 
 @functools.cache

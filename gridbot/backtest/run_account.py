@@ -276,6 +276,7 @@ class RunAccount:
             *(self._venue, self.live, self.context, self.records, self._loop, self.ahead),
             position_check_s=self._settings.position_check_interval,
             take_legs=readings.take_legs,
+            sample_legs=readings.sample_legs,
             touch=self.touch,
             work_of=readings.of,
             take_wallet=self._on_wallet,

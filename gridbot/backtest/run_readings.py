@@ -161,11 +161,26 @@ class RunReadings:
         for leg in legs:
             runner.on_position_update(leg, source=self._source(runner, leg))
 
+    def sample_legs(self, runner: StrategyRunner, legs: Sequence[PositionEvent]) -> bool:
+        """Record what is due of legs that were read though they can change no size (`calm_legs`): the strategy has them
+        but for liquidation prices, which do not count. False, and nothing done, where it has others."""
+        if not all(_is_known(runner, leg) for leg in legs):
+            return False
+        for leg in legs:
+            if self._records.samples(leg.symbol, leg.direction):
+                runner.positions.record(leg, "rest")
+        return True
+
     def _source(self, runner: StrategyRunner, leg: PositionEvent) -> str:
         """What shows no more than is known, and is no sample, is taken in like the stream's: no record is made."""
-        known = runner.risk_state.legs[leg.direction]
-        is_known = (known.size, known.entry_price, known.unsure) == (leg.size, leg.entry_price, False)
-        return "stream" if is_known and not self._records.samples(leg.symbol, leg.direction) else "rest"
+        is_sample = self._records.samples(leg.symbol, leg.direction)
+        return "rest" if is_sample or not _is_known(runner, leg) else "stream"
 
     async def _nothing(self) -> None:
         """Clock, terms, announcements and the exchange's log cannot differ here."""
+
+
+def _is_known(runner: StrategyRunner, leg: PositionEvent) -> bool:
+    """Whether the strategy has this leg, and nobody doubts it."""
+    known = runner.risk_state.legs[leg.direction]
+    return not known.unsure and known.size == leg.size and known.entry_price == leg.entry_price

@@ -1,4 +1,4 @@
-"""What the lines of another program's log mean: the file that `compare log --map` names (docs/backtest.md 5).
+"""What the lines of another program's log mean: the file that `compare log --map` names (docs/comparison.md).
 
 A line is JSON, a row of a CSV file, or text that a regular expression takes apart (`line`); each way it becomes named
 *columns*. `patterns` look into one of them (`message`) and name more. `values` says which column has what, `always`

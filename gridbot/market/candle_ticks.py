@@ -1,4 +1,4 @@
-"""Candles as ticks, by a rule that docs/backtest.md states. Pure.
+"""Candles as ticks, by a rule that docs/market-data.md states. Pure.
 
 Four ticks each: open, the extreme that is nearer to the open, the other one, close; at the start, a third, two thirds,
 and the last ms of the candle. Of extremes equally far the low comes first where the candle rises, else the high. A

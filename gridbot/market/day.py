@@ -30,7 +30,7 @@ class Day:
     """Columns of one length, and what goes with them. The arrays are read-only.
 
     `times_ms` are ms UTC and never decrease; `prices` are whole ticks and `sizes` whole quantity steps of `instrument`;
-    `sides` are +1 where the taker bought and -1 where it sold. Candles are four ticks each (docs/backtest.md), and
+    `sides` are +1 where the taker bought and -1 where it sold. Candles are four ticks each (docs/market-data.md), and
     so `kind` says what may be concluded from volumes and times between. A size of 0 is one that nobody knows.
 
     `marks` are mark prices in `mark_unit` (USDT) at `marks_ms`; without any, take the last price for it, and say so.

@@ -1,6 +1,6 @@
 """The real worker on the paper exchange under virtual time, while the market of recorded days goes by.
 
-What a backtest is measured against (docs/backtest.md 3): nothing goes wrong, every way takes the same time, and nothing
+What a backtest is measured against (docs/backtest.md 2): nothing goes wrong, every way takes the same time, and nothing
 is left to chance, so that the same input gives the same records. Each account has an exchange of its own.
 
 A session begins with the first trade, and with a worker that is ready: how long its start takes is found out before, in

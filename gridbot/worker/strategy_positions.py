@@ -67,7 +67,7 @@ class StrategyPositions:
         self._assess(position)
         changed = before is None or (before.size, before.entry_price) != (position.size, position.entry_price)
         if changed or source == "rest":
-            self._record(position, source)
+            self.record(position, source)
 
     def judge_again(self) -> None:
         """The settings of the risk rules are others: judge both legs by them."""
@@ -103,7 +103,8 @@ class StrategyPositions:
             if tail is not None:
                 self._log.info("%s%s", change, tail)
 
-    def _record(self, position: PositionEvent, source: str) -> None:
+    def record(self, position: PositionEvent, source: str) -> None:
+        """Record a leg as it was read, with the multipliers in force."""
         self._recorder.record(
             builders.of_position(
                 self._risk_state.strat_id,

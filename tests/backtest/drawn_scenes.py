@@ -84,7 +84,7 @@ def _config(draw: random.Random, symbols: list[str]) -> GridbotConfig:
         }
         for symbol in symbols
     ]
-    account = {  # readings of several symbols wait for each other at a worker (docs/backtest.md 3)
+    account = {  # readings of several symbols wait for each other at a worker (docs/backtest.md 2)
         "balance": draw.choice((10_000, 1000, 150)) if len(symbols) == 1 else 10_000,
         "order_entry": draw.choice(("http", "websocket")),
         "caps": draw.choice(({}, {}, {"max_notional": 4000}, {"session_loss_limit": 2})),

@@ -1,6 +1,6 @@
 """An hour of a live strategy and of its shadow, composed by hand, in a database made by the real writer.
 
-docs/backtest.md 5 compares the two: the shadow's fill at 59940 comes 12 s late, its close at 60000.1 is never filled,
+docs/comparison.md compares the two: the shadow's fill at 59940 comes 12 s late, its close at 60000.1 is never filled,
 one of its orders is refused, one is larger; all else is the same. `conf/maps/original-console.log` tells of that hour.
 """
 

@@ -1,4 +1,4 @@
-"""`gridbot-supervisor compare`, as docs/backtest.md 5 shows it, on an hour composed by hand."""
+"""`gridbot-supervisor compare`, as docs/comparison.md shows it, on an hour composed by hand."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def counts(document: dict[str, Any]) -> dict[str, dict[str, int]]:
 def test_the_commands_of_the_page_say_what_it_shows(
     data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    section = (ROOT / "docs" / "backtest.md").read_text(encoding="utf-8").partition("\n## 5. ")[2]
+    page = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
     blocks = re.findall(
-        r"^```sh\nbin/gridbot-supervisor (.*?)\n```\n\n```\n(.*?)^```", section, re.MULTILINE | re.DOTALL
+        r"^```sh\nbin/gridbot-supervisor (.*?)\n```\n\n```\n(.*?)^```", page, re.MULTILINE | re.DOTALL
     )
     assert [command.split()[0] for command, _ in blocks] == ["compare", "sql", "compare"]
     monkeypatch.chdir(ROOT)
