@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -28,7 +29,9 @@ from benchmarks.parts.fleet_figures import (
     requests_of_accounts,
     trading_after,
 )
+from benchmarks.parts.latency_crew import Crew
 from benchmarks.parts.latency_report import targets
+from benchmarks.parts.latency_subjects import BenchmarkError
 from benchmarks.parts.upgrade_checks import records_lost, rows_lost
 from benchmarks.store import WANTED, arguments
 from gridbot.core.events import ExecutionEvent
@@ -71,6 +74,19 @@ def test_latency_measures_each_stage_of_each_order_also_over_tls_and_without_the
     for figures in (worker["total_us"], *worker["stages_us"].values()):
         assert 0 < figures["min"] <= figures["p50"] <= figures["p99"]
     assert "worker/classes" in document["ratios"]
+
+
+def test_who_has_said_its_last_may_end_while_others_are_heard() -> None:
+    """On a full machine the first lane had ended before the second was heard, and a run of 200 s was lost."""
+    crew, ends = Crew(), {name: multiprocessing.Pipe() for name in ("first", "second", "third")}
+    for name, (ours, theirs) in ends.items():
+        crew._members[name] = multiprocessing.current_process(), ours
+        theirs.send({"traces": name})
+        theirs.close()
+    assert [crew.hear_last(name, "traces") for name in ("first", "second")] == ["first", "second"]
+    assert crew.hear("third", "traces") == "third"
+    with pytest.raises(BenchmarkError, match="third ended before it was told to"):
+        crew.hear("third", "traces")
 
 
 def test_the_path_has_each_part_of_an_order_and_each_row() -> None:

@@ -31,6 +31,8 @@ class Crew:
 
     def __init__(self) -> None:
         self._members: dict[str, tuple[BaseProcess, Connection]] = {}
+        self._over: set[str] = set()
+        """Those that have said their last, and may end at any time."""
         self._deadline_s = time.monotonic() + TOTAL_TIMEOUT_S
         self._writer: tuple[BaseProcess, Connection, Connection] | None = None
 
@@ -80,6 +82,8 @@ class Crew:
         """The next message of a child; also listens whether another one has failed."""
         while True:
             for other, (process, control) in self._members.items():
+                if other in self._over:
+                    continue
                 if control.poll(0.0 if other != name else 0.1):
                     message = _receive(other, control)
                     if "error" in message:
@@ -90,6 +94,12 @@ class Crew:
                     raise BenchmarkError(f"{other} ended with {process.exitcode}")
             if time.monotonic() > self._deadline_s:
                 raise BenchmarkError(f"not done after {TOTAL_TIMEOUT_S:.0f} s")
+
+    def hear_last(self, name: str, key: str) -> Any:
+        """The last message of a child, which ends then."""
+        said = self.hear(name, key)
+        self._over.add(name)
+        return said
 
 
 def _receive(name: str, control: Connection) -> dict[str, Any]:
@@ -144,7 +154,7 @@ def measure(
         joined = {}
         for subject in subjects:
             crew.tell(subject.name)
-            traces = crew.hear(subject.name, "traces")
+            traces = crew.hear_last(subject.name, "traces")
             joined[subject.name] = [
                 {WRITTEN: written, **traces[link_id], CREATED: created}
                 for link_id, written, created in taken["orders"][subject.name]

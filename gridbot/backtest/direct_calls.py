@@ -128,8 +128,8 @@ class DirectCalls:
             answer, limit = work(now_ms, quota.granted), _limit_of(quota)
         except ApiError as error:
             answer = from_ret_code(error.code, error.message)
-        self._deliver()
         loop.at(self._after(self._options.answer), self._come_back, endpoint, answer, limit, future, about=about)
+        self._deliver()
 
     @property
     def fixed_us(self) -> tuple[int, int] | None:
@@ -177,8 +177,8 @@ class DirectCalls:
     ) -> None:
         loop = self._loop
         answer, limit = self._answer(endpoint, params, loop.now_us // 1000)
-        self._deliver()
         loop.at(self._after(self._options.answer), self._come_back, endpoint, answer, limit, future, about=about)
+        self._deliver()
 
     def _after(self, latency: Latency) -> int:
         return self._loop.now_us + (latency.us(self._draw) if self.takes_time else 0)

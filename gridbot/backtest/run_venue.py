@@ -6,7 +6,7 @@ The markets are those of the data (`run_market`); orders, fills, margin, liquida
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -308,13 +308,18 @@ class RunVenue:
             events: Sequence[Any] = found  # the rows of an `EventOutbox` are events
             if due_us != together_us:
                 together_us, frames, about = due_us, [], set()
-                loop.at(due_us, self._arrive, frames, about=about)
+                loop.at(due_us, self._arrive, frames, about, about=about)
             frames.append(events)  # nothing can come between frames of one moment that left together
             if topic != "wallet":
                 for event in events:
                     about.add(event.symbol)
 
-    def _arrive(self, frames: Sequence[Sequence[Any]]) -> None:
+    def _arrive(self, frames: Sequence[Sequence[Any]], about: Collection[str], *, waits: bool = True) -> None:
+        """A worker looks into its mailbox after what else has come: an answer of that moment is taken in before."""
+        loop = self._loop
+        if waits and loop.next_us() == loop.now_us:
+            loop.at(loop.now_us, partial(self._arrive, frames, about, waits=False), about=about)
+            return
         self.under_way -= len(frames)
         self.hear(frames)
 

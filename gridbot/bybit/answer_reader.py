@@ -28,6 +28,7 @@ FIELD: Final = 32
 """What a header field or the start of an answer counts for beside its own bytes."""
 
 LONG_HEAD: Final = f"expected a head of at most {MOST_HEAD} bytes, got more"
+LONG_FRAMING: Final = f"expected at most {MOST_FRAMING} bytes beside the body, got more"
 READ: Final = {
     name.encode(): name
     for name in (
@@ -86,7 +87,7 @@ class AnswerReader:
                 raise Unusable(self._fault or "it is not HTTP") from None
         # httptools tells of a field when it is whole, and has no limit to its length.
         if not self.is_complete and self._size - self._length > (MOST_FRAMING if self._is_body else MOST_HEAD):
-            raise Unusable(LONG_HEAD)
+            raise Unusable(LONG_FRAMING if self._is_body else LONG_HEAD)
         return self.is_complete
 
     def finish(self) -> bool:

@@ -61,9 +61,7 @@ def test_the_commands_of_the_page_say_what_it_shows(
     data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
-    blocks = re.findall(
-        r"^```sh\nbin/gridbot-supervisor (.*?)\n```\n\n```\n(.*?)^```", page, re.MULTILINE | re.DOTALL
-    )
+    blocks = re.findall(r"^```sh\nbin/gridbot-supervisor (.*?)\n```\n\n```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert [command.split()[0] for command, _ in blocks] == ["compare", "sql", "compare"]
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("COLUMNS", raising=False)
