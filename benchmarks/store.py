@@ -64,7 +64,7 @@ WANTED = {
     "fills: an hour of an account: cold": ("at most", 50.0),
     "ledger check": ("at most", 2.0),
 }
-"""What figures are to be, in their own units, on a quiet machine and at `--part 1`; docs/performance.md 5 has them."""
+"""What figures are to be, in their own units, on a quiet machine and at `--part 1`; docs/store-speed.md 1 has them."""
 
 
 def show(figures: Figures) -> None:

@@ -1,4 +1,4 @@
-"""The commands of docs/performance.md and docs/scaling.md are there, with the options they are given."""
+"""The commands of the pages on performance are there, with the options they are given; the pages name each target."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from tests.fork_server import run_program
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+BACKTESTS = (ROOT / "docs" / "backtest-speed.md").read_text(encoding="utf-8")
+STORE = (ROOT / "docs" / "store-speed.md").read_text(encoding="utf-8")
 SCALING = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
 COMMANDS = [
     shlex.split(line, comments=True)
-    for page in (PAGE, SCALING)
+    for page in (PAGE, BACKTESTS, STORE, SCALING)
     for block in re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
 ]
@@ -57,10 +59,11 @@ def test_only_benchmarks_are_commands_of_the_page() -> None:
     assert {command[0] for command in COMMANDS} == {"bin/bench"}
 
 
-def test_the_page_names_each_target_of_the_benchmark() -> None:
+def test_the_pages_name_each_target_of_the_benchmarks() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith("| ")]
     for what, _, _, _, most in TARGETS:
         assert [row for row in rows if row.startswith(f"| {what} | {most:g} |")], what
+    store_rows = [line for line in STORE.splitlines() if line.startswith("| ")]
     for what, (bound, most) in WANTED.items():
-        assert [row for row in rows if row.startswith(f"| {what} | {bound} {most:,g}")], what
+        assert [row for row in store_rows if row.startswith(f"| {what} | {bound} {most:,g}")], what
     assert [row for row in rows if row.startswith(f"| CPU of a quiet ticker, µs | {QUIET_TARGET_US:g} |")]
