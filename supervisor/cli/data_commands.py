@@ -310,10 +310,11 @@ def check_command(
     from gridbot.market.day_check import CheckLimits, check_symbol, days_between
 
     begin, end = _span(first, last)
-    wrong = days = 0
+    wrong = 0
     with _plain_errors():
-        for symbol in symbols or place.symbols():
-            days += len(days_between(place, symbol, begin, end))
+        names = symbols or place.symbols()
+        days = sum(len(days_between(place, symbol, begin, end)) for symbol in names)
+        for symbol in names if days else ():
             notes: dict[str, int] = {}
             for found in check_symbol(place, symbol, begin, end, CheckLimits(jump=jump / 100)):
                 if found.is_note:

@@ -70,7 +70,7 @@ class TestTrades:
         second = place.file("BTCUSDT-b.csv", HEAD + trade(1, "60000.3", name="x"))
         (text,) = place.take().refused
         assert text.startswith(
-            f"{second} row 2: expected what {place.home / 'BTCUSDT-a.csv'} row 2 says with the same id"
+            f"{second} line 2: expected what {place.home / 'BTCUSDT-a.csv'} line 2 says with the same id"
         )
         assert place.market.symbols() == []
 
