@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-
 from benchmarks.parts.store_history import Figure, Figures, make_rollups, put_history, writing
 from benchmarks.parts.store_setup import execution, link_id, order, position, processor_s
 from gridbot.records import codec
