@@ -42,8 +42,7 @@ Figures = list[Figure]
 @contextlib.contextmanager
 def writing(store: Database, memory: str = "2GB") -> Iterator[duckdb.DuckDBPyConnection]:
     """Its file, open to be filled by SQL, with row groups of the size that the writer makes."""
-    config = {"memory_limit": memory, "temp_directory": str(spill_directory(store.path))}
-    with duckdb.connect(config=config) as con:
+    with duckdb.connect(config={"memory_limit": memory, "temp_directory": str(spill_directory(store.path))}) as con:
         con.execute(f"ATTACH {quote(str(store.path))} AS history (ROW_GROUP_SIZE {GROUP_ROWS})")
         con.execute("USE history")
         yield con
