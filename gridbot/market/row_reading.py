@@ -256,15 +256,15 @@ class FileRows:
 
     def _fundings(self, symbol: str, rows: Rows, layout: Layout, at: Whole, good: Mask) -> Iterator[Funding]:
         for place in np.flatnonzero(good):
-            text = rows.columns[layout.columns["rate"]][int(place)].as_py()
+            text, row = rows.columns[layout.columns["rate"]][int(place)].as_py(), int(rows.numbers[place])
             try:
                 rate = decimal_of(text)
                 if abs(rate) > HIGHEST_RATE:
                     raise ValueError(f"expected a fraction of at most {HIGHEST_RATE}, got {text}")
             except ValueError as error:
-                self._mistakes.add(int(rows.numbers[place]), f"rate: {error}")
+                self._mistakes.add(row, f"rate: {error}")
             else:
-                yield Funding(symbol, int(at[place]), rate, int(rows.numbers[place]))
+                yield Funding(symbol, int(at[place]), rate, row)
 
     def _records(self, numbers: Whole, at: Whole, price: Whole, size: Whole, side: Whole, ids: Any) -> Records:
         records = np.empty(len(at), ROW)
