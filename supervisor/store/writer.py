@@ -183,7 +183,7 @@ class Writer:
         if self._landing.count:
             with self.database.open() as con:
                 put(con, Rows(), lands=False, order=self._order)
-                self._look_at_pairs(con)
+                self._look_at_tables(con)
             self._landing.begin(0, 0, time.monotonic())
             self._require_checkpoint()
 
@@ -198,13 +198,12 @@ class Writer:
             order, self._order = self._order, KnownOrder()  # after an error it is read anew
             moved = put(con, self._rows, lands=lands, order=order)
             if moved:
-                self._look_at_pairs(con)
+                self._look_at_tables(con)
                 self._next_pairs = 0.0
                 if not self._more and 0 < self.state.unmatched <= AT_ONCE:  # nearly always: no reader sees them wait
                     keep_some(con, patience=self._patience)
-                    self._look_at_pairs(con)
+                    self._look_at_tables(con)
                     order.known = None
-                move_newest(con)
         self._uncertain, self._order = False, order
         return moved
 
@@ -218,15 +217,16 @@ class Writer:
         with self.database.open() as con:
             self._order.known = None
             did_some = keep_some(con, at_once, patience=self._patience)
-            self._look_at_pairs(con)
-            move_newest(con)
+            self._look_at_tables(con)
         self._require_checkpoint()
         if not did_some:
             self._next_pairs = time.monotonic() + FIRST_WAIT_S
         return did_some and self.state.unmatched > 0
 
-    def _look_at_pairs(self, con: duckdb.DuckDBPyConnection) -> None:
+    def _look_at_tables(self, con: duckdb.DuckDBPyConnection) -> None:
+        """After rows came into their tables or went from them."""
         self.state.unmatched = waiting_executions(con)
+        move_newest(con)
 
     def _matches(self, stored: Mapping[str, int]) -> bool:
         return all(stored.get(account, 0) == self.state.committed.get(account, 0) for account in self._rows.offsets)
@@ -248,7 +248,7 @@ class Writer:
         with self.database.open() as con:
             stored = stored_offsets(con)
             self._landing.begin(*landed_size(con), time.monotonic())
-            self._look_at_pairs(con)
+            self._look_at_tables(con)
         self._require_checkpoint()
         self.state.committed = dict(stored)
         if self._shipper is not None:
@@ -325,7 +325,7 @@ class Writer:
             for table, days in self.spec.keep_days.items():
                 if deleted < GONE_AT_ONCE:
                     deleted += delete_older(con, table, days, GONE_AT_ONCE - deleted)
-            self._look_at_pairs(con)
+            self._look_at_tables(con)
         self._trims = deleted >= GONE_AT_ONCE
         self._require_checkpoint()
         if deleted:

@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 
 from gridbot.records.journal_reader import journal_directory, write_committed
 from gridbot.records.record_types import CorrectionRecord, OrderRecord, PositionRecord, UtcMs
+from gridbot.store import newest_moves
 from gridbot.store.bulk import LOAD_FROM
+from gridbot.store.newest_rows import newest_from
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS
+from gridbot.store.row_contexts import ROWS
 from gridbot.store.schema import ensure_schema
 from gridbot.store.sql_columns import as_stored
 from gridbot.store.sums_check import sum_differences
@@ -285,8 +288,10 @@ def test_amounts_beyond_all_markets_do_not_stop_the_writer(tmp_path: Path) -> No
     assert rows(tmp_path, "SELECT fills, volume, realised_pnl, fees FROM pnl_by_strategy") == [expected]
 
 
-def test_sums_and_states_outlive_the_rows_and_a_rebuild(tmp_path: Path) -> None:
+def test_sums_and_states_outlive_the_rows_and_a_rebuild(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Old rows went by retention and are in no journal: what they added up to stays."""
+    monkeypatch.setattr(newest_moves, "NEWEST", 4)
+    monkeypatch.setattr(newest_moves, "MOST", 6)
     now = time.time_ns() // 1000
     old = make_recorder(tmp_path, clock_us=lambda: now - 40 * 86_400_000_000)
     leg: dict[str, Any] = {"strategy": "btc", "symbol": "BTCUSDT", "direction": "long"}
@@ -314,7 +319,7 @@ def test_sums_and_states_outlive_the_rows_and_a_rebuild(tmp_path: Path) -> None:
     writer = Writer(WriterSpec(tmp_path, (), keep_days=days), {})
     assert writer.trim() == 32
     writer.close()
-    assert rows(tmp_path, "SELECT count(*) FROM executions") == [(10,)]
+    assert rows(tmp_path, f"SELECT count(*), {newest_from(ROWS)}() FROM executions") == [(10, 6)]
     with connect(tmp_path) as con:
         assert [con.execute(view).fetchall() for view in views] == expected
         assert changed(con) == []
@@ -322,3 +327,4 @@ def test_sums_and_states_outlive_the_rows_and_a_rebuild(tmp_path: Path) -> None:
         done = rebuild(tmp_path)
         assert done.from_journals == 10
         assert [rows(tmp_path, view) for view in views] == expected
+        assert rows(tmp_path, f"SELECT {newest_from(ROWS)}()") == [(6,)]

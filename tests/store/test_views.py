@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from gridbot.records.record_types import CommandRecord, CorrectionRecord, Json, LatchRecord, UtcMs
 from gridbot.store.newest_rows import LARGE, newest_from
 from gridbot.store.reading import connect
+from gridbot.store.schema import PARSED_VIEWS, ensure_schema, forget_fingerprint
 from gridbot.store.views import VIEWS
 from tests.store.session import DAY_MS, Session, make_session, write_all
 
@@ -250,6 +252,28 @@ def test_views_need_nothing_that_older_tools_lack() -> None:
     """The file is in the format of DuckDB 1.4; its views must work there too. IF() of 2.0 does not."""
     used = {name for view in VIEWS for name in re.findall(r"\b([A-Za-z_]+)\(", view.sql)}
     assert {name for name in used if name not in TRIED} - {"CAST", "DECIMAL", *map(newest_from, LARGE)} == set()
+
+
+def test_views_of_pairs_and_fills_stand_parsed_in_the_file_and_in_a_log_that_a_kill_leaves(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    questions = ("SELECT * FROM grid_trades ORDER BY ALL", "SELECT * FROM fills ORDER BY ALL")
+    [(path,)] = ask(con, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()")
+    shutil.copy(path, tmp_path / "g.duckdb")
+    with duckdb.connect(str(tmp_path / "g.duckdb"), config={"checkpoint_threshold": "1GB"}) as older:
+        for name in PARSED_VIEWS:
+            older.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT 1 AS of_an_earlier_version")
+        forget_fingerprint(older, "g")
+        older.execute("CHECKPOINT")
+        ensure_schema(older)
+        left = shutil.copytree(tmp_path, tmp_path / "left", ignore=shutil.ignore_patterns("left"))
+    assert (left / "g.duckdb.wal").stat().st_size > 0
+    with duckdb.connect(str(left / "g.duckdb"), read_only=True) as again:
+        for question in questions:
+            assert ask(again, question) == ask(con, question) != []
+        texts = {name for (name,) in ask(again, "SELECT view_name FROM duckdb_views() WHERE sql LIKE '%query(%'")}
+        assert "grid_levels" in texts
+        assert not texts & PARSED_VIEWS
 
 
 def test_money_is_never_a_float(con: duckdb.DuckDBPyConnection) -> None:
