@@ -22,7 +22,7 @@ from typing import Final
 
 from gridbot.store.kept_ids import IDS, ODD, kept_types
 from gridbot.store.sql_columns import as_stored, sql_type, table_columns
-from gridbot.store.whole_numbers import AMOUNT, UNIT, amount, link_of
+from gridbot.store.whole_numbers import AMOUNT, RATE, UNIT, amount, link_of
 
 __all__ = [
     "CONTEXTS",
@@ -78,7 +78,7 @@ FOUND: Final = {
     "price_unit": f"{UNIT} NOT NULL",
     "qty_unit": f"{UNIT} NOT NULL",
     "money_unit": f"{UNIT} NOT NULL",
-    "fee_unit": "DECIMAL(13, 12)",
+    "fee_unit": RATE,
     "link_head": "VARCHAR NOT NULL",
     "link_tail": "VARCHAR NOT NULL",
     "link_step": "BIGINT NOT NULL",

@@ -15,7 +15,7 @@ from typing import Final
 from gridbot.store.kept_ids import IDS, ODD, kept_types, key_of, odd_texts, parsed
 from gridbot.store.row_contexts import CONTEXT_TABLE, CONTEXTS, FOUND, LATEST, PLAIN, ROWS, SHARED, UNITS, row_types
 from gridbot.store.row_units import ASKED, first_rows, found
-from gridbot.store.whole_numbers import AMOUNT, UNIT, amount, generation_in, layered, link_of, number_steps
+from gridbot.store.whole_numbers import AMOUNT, RATE, UNIT, amount, generation_in, layered, link_of, number_steps
 
 __all__ = ["Putting", "putting"]
 
@@ -140,7 +140,7 @@ def _told(name: str) -> str:
 def _told_decimal(name: str) -> str:
     """The same of a DECIMAL, or as if it were one."""
     if name == _BY_RATE:
-        rate = "CAST(fee_rate / 1000000000000 AS DECIMAL(13, 12))"
+        rate = f"CAST(fee_rate / 1000000000000 AS {RATE})"
         return f"TRY(CAST(price_kept * qty_kept AS DECIMAL(25, 0)) * {rate}) = CAST(fee AS {AMOUNT})"
     unit = f"CAST(1 / {_scale_of(name)} AS {UNIT})"
     return f"CASE WHEN {amount(f'{name}_units', unit)} = CAST({name} AS {AMOUNT}) THEN {name}_units END"

@@ -11,7 +11,7 @@ from typing import Final
 
 from gridbot.store.kept_ids import ODD
 from gridbot.store.row_contexts import CONTEXTS, FOUND, LATEST, ROWS, SHARED, UNITS, whole_rows
-from gridbot.store.whole_numbers import UNIT, digits_of, layered, link_head, link_tail, number_steps, ticks_in
+from gridbot.store.whole_numbers import RATE, UNIT, digits_of, layered, link_head, link_tail, number_steps, ticks_in
 
 __all__ = ["ASKED", "FINER", "HAS_TEXTS", "POORLY_SAID", "first_rows", "found"]
 
@@ -58,7 +58,7 @@ def found(rows: str, keys: Sequence[str], *, has_least: bool = False) -> str:
     places = {f"{kind}_places": f"greatest({kind}_digits, {f'{kind}_least' if has_least else 0})" for kind in _KINDS}
     places["price_places"] = f"least(greatest({places['price_places']}, {tick}), 12)"
     units = {f"{kind}_unit": f"CAST(power(10, -{kind}_places) AS {UNIT})" for kind in _KINDS}
-    units["fee_unit"] = f"TRY_CAST(round(fee_rate * power(10, -(price_places + qty_places)), 12) AS {UNIT})"
+    units["fee_unit"] = f"TRY_CAST(round(fee_rate * power(10, -(price_places + qty_places)), 12) AS {RATE})"
     step = "TRY_CAST(link_price * power(10, price_places) / nullif(ticks, 0) AS BIGINT)"
     units["link_step"] = f"greatest(coalesce({step}, 1), 1)"
     heads = {"link_head": link_head("link"), "link_tail": link_tail("link")}

@@ -19,6 +19,7 @@ from typing import Final
 
 __all__ = [
     "AMOUNT",
+    "RATE",
     "UNIT",
     "amount",
     "digits_of",
@@ -34,6 +35,8 @@ __all__ = [
 AMOUNT: Final = "DECIMAL(38, 12)"
 UNIT: Final = "DECIMAL(19, 12)"
 """What one of a column's whole numbers is worth, a power of ten, at most 1. A BIGINT times it is of type `AMOUNT`."""
+RATE: Final = "DECIMAL(13, 12)"
+"""The fee of one unit of price times one of quantity. A DECIMAL(25, 0) times it is of type `AMOUNT`."""
 
 _HEAD: Final = 14
 """Characters of both tags, a dash and the leg."""

@@ -109,6 +109,16 @@ def test_what_a_grid_does_needs_no_text_and_no_fee() -> None:
     assert (found, fees) == ([(6, 6, 0)], [(record.fee,) for record in records])
 
 
+@pytest.mark.parametrize("fee", ["12074048959", "-11", "9.999", "0"])
+def test_a_first_fee_above_any_rate_is_stored_and_no_reject(fee: str) -> None:
+    """More than ten times the value, with price and quantity in whole units: no rate of a context says it."""
+    first = execution(1, **UUIDS, price=D(1), qty=D(1), fee=D(fee))
+    with duckdb.connect(config={"threads": "1"}) as con:
+        ensure_schema(con)
+        commit(con, Rows({"executions": [codec.body_of("a", "r", 1, 1, first)]}, {"a": 1}))
+        assert con.execute("SELECT fee FROM executions").fetchall() == [(D(fee),)]
+
+
 def test_where_rows_get_finer_than_their_context_another_comes_instead_of_it() -> None:
     """Of such prices a few are texts. Then there is a context that suits them, and what was stored stays as it is."""
 
