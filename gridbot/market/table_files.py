@@ -68,7 +68,7 @@ def read_table(path: Path) -> Iterator[Rows]:
         if kinds[-1:] == [".parquet"]:
             yield from _batches(pyarrow.parquet.ParquetFile(path).iter_batches(BATCH_ROWS))
         elif kinds[-1:] == [".feather"]:
-            table = pyarrow.feather.read_table(path, memory_map=True)
+            table = pyarrow.feather.read_table(path, memory_map=False)  # a mapped file that shrinks kills the process
             yield from _batches(table.to_batches(max_chunksize=BATCH_ROWS))
         else:
             with opened(path) as file:

@@ -33,7 +33,7 @@ CAPS: Final = {
 HALTS: Final = {
     "session_loss": "the loss limit stopped trading",
     "halted": "a strategy was halted",
-    "paused": "an operator paused trading",
+    "paused": "trading was paused, by an operator or behind a liquidation",
     "breaker": "levels were taken out of use after repeated refusals",
     "auth_cooldown": "the exchange did not accept the API key",
     "ip_ban": "the exchange banned this address",

@@ -145,7 +145,9 @@ def _had(path: Path, timeout_s: float, take: Callable[[], T]) -> T:
     retry_s = _RETRY_S
     while True:
         if not path.exists():
-            raise NoDatabase(f"there is no database at {path} yet; start the bot first")
+            raise NoDatabase(
+                f"there is no database at {path} yet; start the bot first (its writer makes it within seconds)"
+            )
         try:
             return take()
         except duckdb.Error as exc:

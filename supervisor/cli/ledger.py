@@ -195,7 +195,8 @@ def _alone_with_exchange(data_dir: Path, *how: Any) -> ExitCode:
     from supervisor.store.address_pace import only_check
 
     if not database_path(data_dir).exists():  # before a mistyped directory is made for the secrets
-        raise SqlFailed(f"there is no database in {data_dir} yet; start the bot first", ExitCode.NOT_RUNNING)
+        wanted = "start the bot first (its writer makes it within seconds)"
+        raise SqlFailed(f"there is no database in {data_dir} yet; {wanted}", ExitCode.NOT_RUNNING)
     with only_check(data_dir):
         return _with_exchange(data_dir, *how)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -107,3 +108,13 @@ def test_parquet_and_feather(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"PAR1 no more")
         with pytest.raises(MarketError, match="cannot be read"):
             list(read_table(tmp_path / name))
+
+
+def test_a_feather_file_that_shrinks_meanwhile_is_read_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "x.feather"
+    table = pa.table({"time": pa.array(range(300_000), pa.int64())})
+    pyarrow.feather.write_feather(table, str(path), compression="uncompressed")
+    found = read_table(path)
+    parts = [next(found)]
+    os.truncate(path, 1000)
+    assert numbers([*parts, *found]) == list(range(1, 300_001))

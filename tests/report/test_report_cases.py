@@ -203,7 +203,7 @@ def test_halts_and_latches(records: Path) -> None:
     figures = reported(records, halts)
     assert "Reason: lost 250.00 USDT" in warned(figures, "Whole account: the loss limit stopped trading")
     assert "still set at the end" in warned(figures, "Whole account: the loss limit stopped trading")
-    assert warned(figures, "btc_grid: an operator paused").startswith("2 times since 2023-11-14 22:13 UTC, last change")
+    assert warned(figures, "btc_grid: trading was paused").startswith("2 times since 2023-11-14 22:13 UTC, last change")
     assert warned(figures, "Alert: key lost").endswith("the API key expired")
     assert not [caution for caution in figures.cautions if caution.title == "Alert: session loss limit"]
 
