@@ -113,8 +113,7 @@ class Admission:
         """Move a limit price into the dynamic band, or refuse it when the account asked for that."""
         if request.price is None:
             return request
-        highest, lowest = self._state.markets[request.symbol].price_band()
-        limit = min(request.price, highest) if request.side is Side.BUY else max(request.price, lowest)
+        limit = self._state.markets[request.symbol].in_band(request.side, request.price)
         if limit == request.price:
             return request
         if not account.reprice:
