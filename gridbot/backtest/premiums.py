@@ -43,11 +43,10 @@ class Premiums:
         trades = self._before(place)
         return self._mean(self._counted(trades, trades.times))
 
-    def of_tickers(self, at_ms: int, newest: Place) -> Decimal:
-        """As the worker has it with the price of `at_ms` (UTC), which is not behind `newest`: the first of each second
-        counts. Of several trades in one millisecond the worker sees the last one."""
-        trades = self._before(newest)
-        trades = trades.at(np.arange(np.searchsorted(trades.times, at_ms, side="right")))
+    def of_tickers(self, place: Place) -> Decimal:
+        """As the worker has it when `place` is the newest of which it was told: the first price of each second counts.
+        Of several trades in one millisecond the worker sees the last one."""
+        trades = self._before(place)
         firsts = np.flatnonzero(np.diff(trades.times // SECOND_MS, prepend=-1))
         seen = trades.at(np.searchsorted(trades.times, trades.times[firsts], side="right") - 1)
         return self._mean(self._counted(seen, seen.times))

@@ -101,10 +101,8 @@ class _Band(BandWatch):
         return super().is_beyond(side, price)
 
     def _premium_at(self, ticker: TickerEvent) -> Decimal:
-        newest = self._market.newest
-        if not self._looks_up or newest is None:
-            return ZERO
-        return self._market.premiums.of_tickers(ticker.exchange_ts, newest)
+        told = self._market.told
+        return self._market.premiums.of_tickers(told) if self._looks_up and told is not None else ZERO
 
 
 class _Gate(Gate):

@@ -55,6 +55,8 @@ class RunMarket(SymbolMarket):
         """Of the price band."""
         self.newest: Place | None = None
         """The newest trade that has happened."""
+        self.told: Place | None = None
+        """The newest trade of which the worker was told."""
         self._prices: dict[int, Decimal] = {}
         self.mark = self.mark_before = self.index = self._mark_at(now_ms)
         self.set_funding(now_ms)
@@ -143,6 +145,7 @@ class RunMarket(SymbolMarket):
 
     def ticker(self, place: Place, received_us: int) -> TickerEvent:
         """What the public stream tells of a tick."""
+        self.told = place
         opened, known = self._feed.open(place.day), self._prices
         index = place.at
         ticks, at_ms = opened.prices[index], opened.times[index]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
-from gridbot.core.vocabulary import Direction, Side
+from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.accounts.leg import Leg
