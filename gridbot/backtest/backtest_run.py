@@ -32,10 +32,11 @@ from gridbot.config.models import GridbotConfig
 from gridbot.config.snapshots import account_snapshot
 from gridbot.lock_file import Locked
 from gridbot.market.day import Day
+from gridbot.market.mark_holes import is_unmarked
 from gridbot.paper.settings import PaperConfig
 from gridbot.version import __version__
 
-__all__ = ["CannotRun", "DaysInMemory", "MarketDays", "Progress", "run"]
+__all__ = ["AskedWrongly", "CannotRun", "DaysInMemory", "MarketDays", "Progress", "run"]
 
 MOST_WARNINGS: Final = 300
 """Kinds of them; what is told again and again is one."""
@@ -44,6 +45,10 @@ _NUMBERS: Final = re.compile(r"\d[\d.,]*")
 
 class CannotRun(Exception):
     """The backtest cannot be made; the text says what was expected, what is there, and what to do."""
+
+
+class AskedWrongly(CannotRun):
+    """There is no such span, account or strategy: what was asked for has to be another."""
 
 
 class DaysInMemory:
@@ -154,14 +159,14 @@ def run(
 
     The results go into a DuckDB file: `into`, or `backtests/NAME.duckdb` in the data directory. Ctrl-C leaves in it
     what there is, says so in `summary["finished"]`, and returns.
-    Raise CannotRun, ConfigError, MarketError for days that cannot be read, and DayRefusedHere for days that do not fit
-    together, or that are changed while the run lasts.
+    Raise CannotRun (AskedWrongly where there is no such span, account or strategy), ConfigError, MarketError for days
+    that cannot be read, and DayRefusedHere for days that do not fit together, or that are changed while the run lasts.
     """
     loaded = config if isinstance(config, GridbotConfig) else load_config(config)
     options, starts = options or Options(), beginnings or {}
     begin, end = _moment(from_, "from"), _moment(to, "to", ends=True)
     if begin >= end:
-        raise CannotRun(f"expected --from before --to, got {from_} and {to}")
+        raise AskedWrongly(f"expected --from before --to, got {from_} and {to}")
     chosen = _chosen(loaded, account, strategy)
     accounts = list(dict.fromkeys(each.account for each in chosen))
     loaded = with_overrides(loaded, overrides, accounts, [each.strat_id for each in chosen])
@@ -242,12 +247,12 @@ def run(
 def _chosen(config: GridbotConfig, account: str | None, strategy: str | None) -> list[StrategyConfig]:
     accounts = [each.name for each in config.accounts]
     if account is not None and account not in accounts:
-        raise CannotRun(f"expected an account of the configuration ({', '.join(accounts)}), got {account!r}")
+        raise AskedWrongly(f"expected an account of the configuration ({', '.join(accounts)}), got {account!r}")
     found = [each for each in config.strategies if account in (None, each.account)]
     names = [each.strat_id for each in found]
     if strategy is not None and strategy not in names:
         of = f" of {account}" if account else ""
-        raise CannotRun(f"expected a strategy{of} ({', '.join(names)}), got {strategy!r}")
+        raise AskedWrongly(f"expected a strategy{of} ({', '.join(names)}), got {strategy!r}")
     found = [each for each in found if strategy in (None, each.strat_id)]
     if not found:
         raise CannotRun(f"expected strategies to run, {account or 'the configuration'} has none")
@@ -292,14 +297,15 @@ def _about(symbol: str, days: Iterable[Day], begin_ms: int, end_ms: int, sums: _
     gaps: list[tuple[int, int]] = []
     kinds: set[str] = set()
     sources: set[str] = set()
-    has_marks = has_fundings = False
+    has_marks, unmarked, unfunded = False, 0, 0
     for day in days:
         dates.append(day.date.isoformat())
         cut = ((max(low, begin_ms), min(high, end_ms)) for low, high in day.gaps)
         gaps += [(low, high) for low, high in cut if low < high]
         kinds.add(day.kind)
         sources.update(day.sources)
-        has_marks, has_fundings = has_marks or len(day.marks) > 0, has_fundings or bool(day.fundings)
+        has_marks = has_marks or len(day.marks) > 0
+        unmarked, unfunded = unmarked + (is_unmarked(day) is not None), unfunded + (not day.fundings)
     if gaps:
         hours = sum(to_ms - from_ms for from_ms, to_ms in gaps) / 3_600_000
         sums.warn(f"{symbol}: {len(gaps)} gaps in the data, {hours:.1f} h together")
@@ -307,15 +313,21 @@ def _about(symbol: str, days: Iterable[Day], begin_ms: int, end_ms: int, sums: _
         sums.warn(f"{symbol}: made of candles: what happened within a minute, and volumes at a price, are guessed")
     if not has_marks:
         sums.warn(f"{symbol}: no mark prices, so the last price is taken for it, in margins and liquidation too")
-    if not has_fundings:
+    elif unmarked:
+        sums.warn(
+            f"{symbol}: mark prices are missing on {unmarked} of {len(dates)} days: the last price is taken there"
+        )
+    if unfunded == len(dates):
         sums.warn(f"{symbol}: no fundings in the data: none was paid")
+    elif unfunded:
+        sums.warn(f"{symbol}: no fundings in the data on {unfunded} of {len(dates)} days: none was paid on them")
     return {
         "kinds": sorted(kinds),
         "sources": sorted(sources),
         "days": dates,
         "gaps": gaps,
         "marks": has_marks,
-        "fundings": has_fundings,
+        "fundings": unfunded < len(dates),
     }
 
 
@@ -333,7 +345,7 @@ def _moment(value: date | datetime | str, name: str, *, ends: bool = False) -> i
         if isinstance(value, str):
             value = date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
     except ValueError:
-        raise CannotRun(f"expected --{name} as 2026-01-31 or 2026-01-31T12:00, got {value!r}") from None
+        raise AskedWrongly(f"expected --{name} as 2026-01-31 or 2026-01-31T12:00, got {value!r}") from None
     if isinstance(value, datetime):
         moment = value if value.tzinfo else value.replace(tzinfo=UTC)
     else:

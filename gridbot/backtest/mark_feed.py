@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from math import gcd
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 
 from gridbot.core.exact import WIDE
 from gridbot.market.day import Day, Whole
+from gridbot.market.mark_holes import is_unmarked
 from gridbot.market.pyramid import Pyramid
 
-__all__ = ["FAR", "DayRefusedHere", "MarkColumns", "Marks", "map_of", "view"]
+__all__ = ["FAR", "NO_MARKS", "DayRefusedHere", "MarkColumns", "Marks", "map_of", "view"]
 
 FAR: Final = 1 << 62
 KEPT_OPEN: Final = 2
@@ -38,6 +40,32 @@ class MarkColumns(NamedTuple):
     def of(cls, day: Day) -> MarkColumns:
         """Those of a day of the market."""
         return cls(day.marks_ms, day.marks, day.mark_unit)
+
+    @classmethod
+    def filled(cls, day: Day) -> MarkColumns:
+        """Those of a day, and its last prices where it has none: a mark price of long ago would hide a liquidation."""
+        unmarked, tick = is_unmarked(day), day.instrument.tick_size
+        if unmarked is None:
+            return cls.of(day)
+        moved = np.diff(day.prices, prepend=-1) != 0
+        ticks = np.flatnonzero(unmarked & (moved | np.diff(unmarked, prepend=False)))
+        times, prices = day.times_ms[ticks], day.prices[ticks]
+        if not len(day.marks):
+            return cls(times, prices, tick)
+        unit = _common(tick, day.mark_unit)
+        marks = day.marks * int(day.mark_unit / unit)
+        times = np.concatenate([day.marks_ms, times])
+        order = np.argsort(times, kind="stable")
+        return cls(times[order], np.concatenate([marks, prices * int(tick / unit)])[order], unit)
+
+
+NO_MARKS: Final = MarkColumns(np.empty(0, np.int64), np.empty(0, np.int64), Decimal(1))
+
+
+def _common(one: Decimal, other: Decimal) -> Decimal:
+    """The largest unit that both are multiples of."""
+    (a, b), (c, d) = one.as_integer_ratio(), other.as_integer_ratio()
+    return Decimal(gcd(a * d, c * b)) / Decimal(b * d)
 
 
 class _About(NamedTuple):

@@ -58,7 +58,7 @@ def with_overrides(
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not key.strip() or not equals:
-        raise ConfigError("--set", [Problem((), "KEY=VALUE, such as grid_step=0.3", f"`{text}`", "correct it")])
+        raise ConfigError("--set", [Problem((text,), "KEY=VALUE, such as grid_step=0.3", f"`{text}`", "correct it")])
     return key.strip(), value.strip()
 
 
@@ -82,4 +82,4 @@ def _require_known(key: str) -> None:
         return
     places = [".".join(filter(None, (other, last))) for other, model in SECTIONS.items() if last in model.model_fields]
     if places:
-        raise ConfigError("--set", [Problem((), one_of(places), f"`{key}`", "name its section before the key")])
+        raise ConfigError("--set", [Problem((key,), one_of(places), f"`{key}`", "name its section before the key")])

@@ -6,10 +6,11 @@ import mmap
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Final, NamedTuple
 
-from gridbot.backtest.mark_feed import FAR, DayRefusedHere, MarkColumns, Marks, map_of, view
+from gridbot.backtest.mark_feed import FAR, NO_MARKS, DayRefusedHere, MarkColumns, Marks, map_of, view
 from gridbot.core.instrument import Instrument
 from gridbot.market.day import Day
 
@@ -59,8 +60,14 @@ class SymbolFeed:
         self._spans: dict[int, tuple[int, int]] = {}
         """Lowest and highest price of each day that was open once."""
         self.instrument: Instrument = self.open(0).day.instrument
+        fundings: list[tuple[int, Decimal]] = []
+        self._has_marks = False
+        for load in loads:
+            day = load()
+            fundings += day.fundings
+            self._has_marks = self._has_marks or len(day.marks) > 0
+        self.fundings = sorted(fundings)
         self.marks = Marks(symbol, [partial(self._marks_of, number) for number in range(self.count)])
-        self.fundings = sorted(funding for load in loads for funding in load().fundings)
         self.first = Place(0, 0)
         self._find_first(from_ms)
 
@@ -90,8 +97,10 @@ class SymbolFeed:
         return found
 
     def _marks_of(self, number: int) -> MarkColumns:
+        if not self._has_marks:
+            return NO_MARKS
         opened = self._open.get(number)
-        return MarkColumns.of(self._loads[number]() if opened is None else opened.day)
+        return MarkColumns.filled(self._loads[number]() if opened is None else opened.day)
 
     def let_go(self) -> None:
         """Give back the memory of what was read of the open days; what is looked at again comes from the file again."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gridbot.market.day import Day, DayRefused, check_day
 from gridbot.market.day_document import DayDocument
 from gridbot.market.day_files import check_files, open_day
+from gridbot.market.mark_holes import HOLE_MS, is_unmarked
 from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.pyramid import levels_of
@@ -149,6 +150,14 @@ def _steps(day: Day, document: DayDocument) -> Iterator[str]:
 def _marks(day: Day, limits: CheckLimits) -> Iterator[str]:
     if not len(day.marks):
         return
+    unmarked = is_unmarked(day)
+    if unmarked is not None:
+        first = _clock(int(day.times_ms[int(unmarked.argmax())]))
+        minutes = HOLE_MS // 60_000
+        yield (
+            f"{np.count_nonzero(unmarked)} ticks have no mark price of the last {minutes} minutes, "
+            f"the first at {first} UTC: the last price is taken for it"
+        )
     last = np.searchsorted(day.times_ms, day.marks_ms, "right") - 1
     there = last >= 0
     marks = day.marks[there] * float(day.mark_unit)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -13,6 +14,9 @@ from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.report.facts import Table
 
 __all__ = ["Backtest", "backtest_from", "tried_beside"]
+
+_WHOM: Final = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d )?([^: ]+): ", re.ASCII).match
+"""Of a warning: what it is about, after the time at which an operator would have been told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,25 @@ class Backtest:
         """Configuration of an account as JSON, secrets removed; empty when the row has none."""
         found = self.config.get(account)
         return orjson.dumps(found).decode() if isinstance(found, dict) else ""
+
+    def about(self, account: str) -> Backtest:
+        """The same run without the warnings that are about the markets and the strategies of other accounts alone."""
+        mine = _names(account, self.config)
+        others = {name for each in self.config for name in _names(each, self.config)} - mine
+        return replace(self, warnings=tuple(each for each in self.warnings if _whom(each) not in others))
+
+
+def _names(account: str, config: Mapping[str, Any]) -> set[str]:
+    """What a warning that is about an account may begin with: its name, or a strategy or a market of it."""
+    found = config.get(account)
+    strategies = found.get("strategies") if isinstance(found, dict) else None
+    rows = [row for row in strategies if isinstance(row, dict)] if isinstance(strategies, list) else []
+    return {account, *(str(row.get(key)) for row in rows for key in ("strat_id", "symbol"))}
+
+
+def _whom(warning: str) -> str:
+    found = _WHOM(warning)
+    return found[1] if found else ""
 
 
 def tried_beside(run: Backtest, others: Iterable[Backtest]) -> int:

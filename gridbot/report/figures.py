@@ -89,6 +89,7 @@ class Figures:
 
 def figures_from(asked: Asked, facts: Facts, backtest: Backtest | None = None, tried: int = 0) -> Figures:
     """Everything that a page shows. `tried`: other backtests of the same days with other settings."""
+    backtest = backtest and backtest.about(asked.account)
     money = account_money(facts)
     chosen = [part for part in parts(facts) if asked.strategy in (None, part.strategy)]
     live = [part for part in chosen if not part.shadow]

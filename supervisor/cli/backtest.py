@@ -84,7 +84,7 @@ def _run(given: dict[str, Any]) -> None:
             raise click.UsageError(f"expected --{option.strip('_')} DATE, such as --{option.strip('_')} 2026-09-01")
     loaded = load_or_refuse(find_config(given["config"]), given["data_dir"])
     need_backtest_extra()
-    from gridbot.backtest.backtest_run import CannotRun, run
+    from gridbot.backtest.backtest_run import AskedWrongly, CannotRun, run
     from gridbot.backtest.mark_feed import DayRefusedHere
     from gridbot.backtest.run_options import Latency, Options
     from gridbot.config.errors import ConfigError
@@ -119,6 +119,8 @@ def _run(given: dict[str, Any]) -> None:
         )
     except ConfigError as error:
         raise CommandError(str(error), ExitCode.CONFIG) from None
+    except AskedWrongly as error:
+        raise click.UsageError(str(error)) from None
     except (CannotRun, DayRefusedHere, MarketError) as error:
         raise CommandError(str(error), ExitCode.REFUSED) from None
     except ValueError as error:

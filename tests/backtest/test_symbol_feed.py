@@ -74,6 +74,39 @@ def test_days_whose_units_do_not_fit_are_refused() -> None:
         Marks("BTCUSDT", [partial(load, "0.2"), partial(load, "0.5")])
 
 
+def test_where_a_day_has_no_mark_prices_the_last_price_is_taken() -> None:
+    """The mark price of the day before stood for days: open results, margins and orders' bands went by it."""
+    hour, unit = 3_600_000, Decimal("0.04")
+    starts = [START_MS + number * DAY_MS for number in range(3)]
+    days = [
+        ticks_of(BTC, [starts[0] + 5], [600_000], marks=[(starts[0], 1_500_000)], mark_unit=unit),
+        ticks_of(BTC, [starts[1] + 5, starts[1] + 6, starts[1] + 7], [400_000, 400_000, 390_000]),
+        ticks_of(
+            BTC,
+            [starts[2] + hour + at for at in (-1, 0, 1, 2 * hour)],
+            [500_000, 500_010, 510_000, 520_000],
+            marks=[(starts[2] + hour // 2, 1_250_001), (starts[2] + 2 * hour, 1_300_001)],
+            mark_unit=unit,
+        ),
+    ]
+    marks = SymbolFeed("BTCUSDT", [partial(_nth, days, number) for number in range(3)], START_MS, FAR).marks
+    at = {
+        starts[0] + 6: "60000",
+        starts[1] + 5: "40000",
+        starts[1] + 7: "39000",
+        starts[2] + hour: "50000.04",
+        starts[2] + hour + 1: "51000",
+        starts[2] + 2 * hour: "52000.04",
+        starts[2] + 3 * hour: "52000",
+    }
+    assert {moment: marks.at(moment) for moment in at} == {moment: Decimal(price) for moment, price in at.items()}
+    assert marks.next_outside(starts[0] + 6, Decimal(39_500), Decimal(60_000)) == starts[1] + 7
+
+
+def _nth(days: list[Day], number: int) -> Day:
+    return days[number]
+
+
 def test_a_price_that_is_reached_days_later_is_not_searched_for_in_each_day_again() -> None:
     """At each look all days up to it were opened anew, and so was the one it had come from."""
     starts = [START_MS + number * DAY_MS for number in range(9)]

@@ -29,7 +29,7 @@ def whole_day(day: date = DAY, **changes: Any) -> Day:
         INSTRUMENT,
         [start + 60_000 * at for at in range(len(prices))],
         prices,
-        marks=[(start + 1, 60_000)],
+        marks=[(start + 1_200_000 * at + 1, 60_000) for at in range(72)],
         mark_unit=Decimal(1),
         fundings=[(start, Decimal("0.0001"))],
     )
@@ -82,7 +82,7 @@ def test_a_jump_within_a_day_and_over_midnight(market: Market) -> None:
 
 def test_a_jump_over_midnight(market: Market) -> None:
     low = [500_000 + at % 7 for at in range(1440)]
-    texts = found(market, [whole_day(), whole_day(LATER, prices=low, marks=np.array([50_000]))])
+    texts = found(market, [whole_day(), whole_day(LATER, prices=low, marks=np.full(72, 50_000))])
     assert texts == ["tick 0 at 00:00:00 UTC: a jump of -16.7%, from 60000.40 to 50000.00"]
     assert found(market, [], jump=0.2) == []
 
@@ -99,8 +99,17 @@ def test_sizes_below_the_least_order(market: Market) -> None:
 
 
 def test_a_mark_price_far_away(market: Market) -> None:
-    (text,) = found(market, [whole_day(marks=np.array([70_000]))])
+    wrong = np.array([70_000] + [60_000] * 71)
+    (text,) = found(market, [whole_day(marks=wrong)])
     assert text == "1 mark prices are over 5% away from the last price, the first at 00:00:00 UTC: 70000 beside 60000"
+
+
+def test_a_hole_in_the_mark_prices(market: Market) -> None:
+    whole = whole_day()
+    left = np.r_[0:10, 30:72]
+    (text,) = found(market, [replace(whole, marks_ms=whole.marks_ms[left], marks=whole.marks[left])])
+    since = "390 ticks have no mark price of the last 30 minutes, the first at 03:31:00 UTC"
+    assert text == f"{since}: the last price is taken for it"
 
 
 def test_trades_that_are_there_twice(market: Market) -> None:

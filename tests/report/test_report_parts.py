@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.report import page_text
+from gridbot.report.backtest_row import Backtest
 from gridbot.report.chart_series import ladder_of, prices_with_fills, thinned
 from gridbot.report.money_facts import WalletPoint
 from gridbot.report.page_assets import safe_json
@@ -116,3 +117,14 @@ def test_a_clock_that_was_set_back_draws_no_line_backwards() -> None:
     rows = exposure([point(3000, 1), point(1000, 2), point(2000, 3)])
     assert [row.at_ms for row in rows] == [1000, 2000, 3000]
     assert mean_exposure(rows) == D("0.5")
+
+
+def test_warnings_of_a_run_that_are_about_other_accounts_are_not_in_a_report() -> None:
+    """The page of an account that rested all the time told of the refusals of another one as if they were its own."""
+    a_btc, b_sol = ({"strategies": [{"strat_id": name, "symbol": on}]} for name, on in (("a", "BTC"), ("b", "SOL")))
+    mine = ("BTC: no mark prices", "2026-09-01 00:02 alice: nothing was sent", "2026-09-02 00:00 a: BTC: no price")
+    others = ("SOL: no mark prices", "2026-09-01 00:02 bob: nothing was sent", "2026-09-02 00:00 b: SOL: no price")
+    both = ("broken off at 2026-09-02 00:00 UTC: what is here ends there", "9 more things were told, of other kinds")
+    run = Backtest("m", 0, 1, False, {"alice": a_btc, "bob": b_sol}, {}, {}, (*mine, *others, *both))
+    assert run.about("alice").warnings == (*mine, *both)
+    assert run.about("bob").warnings == (*others, *both)
