@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import duckdb
-
-from benchmarks.parts.store_history import Figure, Figures, make_rollups, put_history
+from benchmarks.parts.store_history import Figure, Figures, make_rollups, put_history, writing
 from benchmarks.parts.store_setup import execution, link_id, order, position, processor_s
 from gridbot.records import codec
 from gridbot.records.block_reader import is_block, read_block
@@ -33,7 +31,7 @@ from supervisor.store.writer import Writer, WriterSpec
 def flush_cost(data_dir: Path, history: int, rounds: int) -> Figures:
     store = Database(database_path(data_dir))
     store.prepare()
-    with duckdb.connect(str(store.path)) as con:
+    with writing(store) as con:
         put_history(con, 0, history)
         make_rollups(con)
     figures = []

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from gridbot.store.context_rows import take_over_rows
-from gridbot.store.database import Database
+from gridbot.store.database import Database, spill_directory
 from gridbot.store.grid_keeping import keep_all
 from gridbot.store.grid_marks import mark_all, mark_executions
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
+from gridbot.store.schema import GROUP_ROWS, quote
 from gridbot.store.sql_columns import as_stored
 from supervisor.store.writer_process import KEEP_UP
 
-__all__ = ["Figure", "Figures", "make_history", "make_rollups", "put_history", "queries"]
+__all__ = ["Figure", "Figures", "make_history", "make_rollups", "put_history", "queries", "writing"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,15 @@ class Figure:
 
 
 Figures = list[Figure]
+
+
+@contextlib.contextmanager
+def writing(store: Database, memory: str = "2GB") -> Iterator[duckdb.DuckDBPyConnection]:
+    """Its file, open to be filled by SQL, with row groups of the size that the writer makes."""
+    with duckdb.connect(config={"memory_limit": memory, "temp_directory": str(spill_directory(store.path))}) as con:
+        con.execute(f"ATTACH {quote(str(store.path))} AS history (ROW_GROUP_SIZE {GROUP_ROWS})")
+        con.execute("USE history")
+        yield con
 
 
 def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
@@ -132,7 +144,7 @@ QUERIES = {
 def queries(data_dir: Path, fills: int) -> Figures:
     database = Database(database_path(data_dir))
     database.prepare()
-    with duckdb.connect(str(database.path), config={"memory_limit": "2GB"}) as con:
+    with writing(database) as con:
         for number in range(0, fills, 1_000_000):
             put_history(con, number, min(fills, number + 1_000_000))
         for statement in (POSITIONS, ORDERS):

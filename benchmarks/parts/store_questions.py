@@ -21,7 +21,7 @@ from typing import Any, Final
 import duckdb
 import orjson
 
-from benchmarks.parts.store_history import Figure, Figures, make_history
+from benchmarks.parts.store_history import Figure, Figures, make_history, writing
 from benchmarks.parts.store_setup import processor_s
 from gridbot.store.database import Database
 from gridbot.store.reading import connect, database_path
@@ -114,7 +114,7 @@ def questions(data_dir: Path, fills: int, rounds: int = 3) -> Figures:
     """Make the history, then ask, each as often; the best counts."""
     store = Database(database_path(data_dir))
     store.prepare()
-    with duckdb.connect(str(store.path), config={"memory_limit": "3GB"}) as con:
+    with writing(store, "3GB") as con:
         _, took = _timed(lambda: make_history(con, fills))
         con.execute(_WALLETS)
         pairs, levels = (_one(con, f"SELECT count(*) FROM {name}") for name in ("grid_trades", "grid_levels"))

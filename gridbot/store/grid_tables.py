@@ -130,18 +130,25 @@ _TRADE: Final = f"""
     {listed()}, seq, {AT_MS} AS at_ms, {NUMBER} AS number, closed_size > 0 AS closes, qty, price, fee, exchange_ts,
     exec_id, order_link_id"""
 
+_CORRECTED: Final = rows_query("corrections", only=("account", "exec_id", "fee"))
+_READ: Final = (
+    *(*KEYS, "seq", "exchange_ts", "exchange_seq", "closed_size", "qty", "price", "fee"),
+    *("exec_type", "exec_id", "order_link_id"),
+)
+"""Columns of executions that pairs are made of: each more costs a question its parsing, and the view stands parsed."""
+
 LANDED_PAIRS: Final = View(
     "grid_pairs_landed",
     "Matched pairs that are not kept yet; read grid_trades.",
     f"""
     WITH RECURSIVE tails AS MATERIALIZED (SELECT * FROM {TAILS} WHERE error IS NULL),
-    added AS (SELECT account, exec_id, {ADDED_FEE} AS fee FROM ({rows_query("corrections")}) GROUP BY ALL),
+    added AS (SELECT account, exec_id, {ADDED_FEE} AS fee FROM ({_CORRECTED}) GROUP BY ALL),
     executed AS (
-        SELECT {_TRADE} FROM ({landed_query("executions")}) AS landed
+        SELECT {_TRADE} FROM ({landed_query("executions", only=_READ)}) AS landed
         ANTI JOIN (SELECT * FROM {TAILS} WHERE error IS NOT NULL) AS failed USING ({listed()})
         WHERE {COUNTS}
         UNION ALL
-        SELECT {_TRADE} FROM ({rows_query("executions")}) AS stored
+        SELECT {_TRADE} FROM ({rows_query("executions", only=_READ)}) AS stored
         SEMI JOIN tails ON {same("stored", "tails")}
             AND (exchange_ts > since_at OR (exchange_ts = since_at AND seq > since_seq))
         WHERE {COUNTS} AND exchange_ts >= (SELECT coalesce(min(since_at), TIMESTAMP '9999-01-01') FROM tails)),
@@ -191,10 +198,7 @@ def _pair(profits: str) -> str:
     {listed(keys=LEG)}, qty, open_price, close_price, {profits}, opened_at, closed_at, open_link_id, close_link_id"""
 
 
-_KEPT: Final = f"""
-    SELECT {_pair("net_profit + fees AS profit, fees, net_profit")},
-        {text_of("open_exec_id")} AS open_exec_id, {text_of("close_exec_id")} AS close_exec_id
-    FROM {PAIRS} AS kept"""
+_AS_KEPT: Final = f"SELECT kept.* FROM {PAIRS} AS kept"
 _FIRST_CUT: Final = f"(SELECT coalesce(min(since_at), TIMESTAMP '9999-01-01') FROM {TAILS} WHERE is_cut)"
 _COUNTS: Final = f"""
     ANTI JOIN (SELECT * FROM {TAILS} WHERE is_cut) AS cut ON {same("kept", "cut")}
@@ -205,9 +209,13 @@ _COUNTS: Final = f"""
 def _trades(name: str, doc: str, which: str) -> View:
     profits = "profit, fees, profit - fees AS net_profit"
     landed = f"SELECT {_pair(profits)}, open_exec_id, close_exec_id FROM grid_pairs_landed WHERE {which}"
-    whole = newest_apart(_KEPT, PAIRS, f"{which} AND closed_at < {_FIRST_CUT}")
-    cut = f"{_KEPT} {_COUNTS} WHERE {which} AND closed_at >= {_FIRST_CUT}"
-    return View(name, doc, f"{landed} UNION ALL {whole} UNION ALL {cut}")
+    whole = newest_apart(_AS_KEPT, PAIRS, f"{which} AND closed_at < {_FIRST_CUT}")
+    cut = f"{_AS_KEPT} {_COUNTS} WHERE {which} AND closed_at >= {_FIRST_CUT}"
+    kept = f"""
+        SELECT {_pair("net_profit + fees AS profit, fees, net_profit")},
+            {text_of("open_exec_id")} AS open_exec_id, {text_of("close_exec_id")} AS close_exec_id
+        FROM ({whole} UNION ALL {cut})"""
+    return View(name, doc, f"{landed} UNION ALL {kept}")
 
 
 _TRADES_DOC: Final = (

@@ -59,12 +59,16 @@ def kept_types(table: str) -> dict[str, str]:
     return found | {ODD: "VARCHAR"} if ids else found
 
 
-def rows_query(table: str, source: str = "") -> str:
-    """Query of the rows that are stored in `source` (the table's own, when empty), with the columns that users read."""
+def rows_query(table: str, source: str = "", *, only: Sequence[str] = ()) -> str:
+    """Query of the rows that are stored in `source` (the table's own, when empty), with the columns that users read.
+
+    `only`: with these of them, in the table's order.
+    """
     ids = IDS.get(table, ())
     listed = ", ".join(
         f"{text_of(column.name)} AS {column.name}" if column.name in ids else f'"{column.name}"'
         for column in table_columns(table)
+        if not only or column.name in only
     )
     return f"SELECT {listed} FROM {source or as_stored(table)}"
 

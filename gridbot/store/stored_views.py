@@ -8,6 +8,7 @@ landed rows change. Only functions of DuckDB 1.4, as in `views`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from gridbot.records.columns import RECORD_TYPES, columns_of
@@ -24,9 +25,12 @@ ASKED_FOR_NEWEST: Final = tuple(kind for kind in RECORD_TYPES if rows_table(kind
 """Kinds with many millions of rows of which the newest are asked for."""
 
 
-def landed_query(table: str, source: str = LANDED) -> str:
-    """Query of a kind's rows that are bodies in `source`, with the columns of its table."""
-    own = columns_of(RECORD_TYPES[table])
+def landed_query(table: str, source: str = LANDED, *, only: Sequence[str] = ()) -> str:
+    """Query of a kind's rows that are bodies in `source`, with the columns of its table.
+
+    `only`: with these of its own columns, and those that every table has.
+    """
+    own = [column for column in columns_of(RECORD_TYPES[table]) if not only or column.name in only]
     data = ", ".join(f'"{column.name}": "{json_type(column)}"' for column in own)
     shape = f'{{"run_id": "VARCHAR", "local_ts": "BIGINT", "data": {{{data}}}}}'
     values = ["account", "body.run_id AS run_id", "seq", "make_timestamp(body.local_ts) AS local_ts"]

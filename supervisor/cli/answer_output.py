@@ -9,7 +9,6 @@ import csv
 import io
 import itertools
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,6 +18,7 @@ import orjson
 from rich.cells import cell_len
 
 from gridbot.doors.plain_text import json_line, one_line, printable, printable_lines
+from supervisor.cli.sentence_lines import wrapped
 from supervisor.status.screen_width import UNBOUNDED
 
 __all__ = ["plain_document", "rendered"]
@@ -149,8 +149,8 @@ def _entry(title: str, text: str, width: int) -> list[str]:
     if "\n" in text or (room < LEAST_ROOM and cell_len(text) > room):
         return [title, *text.rstrip("\n").split("\n")]
     indent = " " * (cell_len(title) + 2)
-    wrap = textwrap.wrap(text, max(room, LEAST_ROOM), break_long_words=False, break_on_hyphens=False) or [""]
-    return [f"{title}  {wrap[0]}", *(indent + line for line in wrap[1:])]
+    first, *more = wrapped(text, max(room, LEAST_ROOM), further="")
+    return [f"{title}  {first}", *(indent + line for line in more)]
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:

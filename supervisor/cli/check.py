@@ -25,9 +25,10 @@ from gridbot.config.route_warnings import route_warnings
 from gridbot.config.secret_files import secret_file_warnings
 from gridbot.config.setting_warnings import setting_warnings
 from gridbot.core.strict_numbers import amount_or_none
-from supervisor.cli.ladder_text import ladder_lines, wrapped
+from supervisor.cli.ladder_text import ladder_lines
 from supervisor.cli.machine_checks import machine_cautions, machine_failures
 from supervisor.cli.options import example, place_options
+from supervisor.cli.sentence_lines import wrapped
 from supervisor.exit_codes import ExitCode
 from supervisor.status.screen_width import screen_width
 from supervisor.store.left_behind import left_behind

@@ -17,8 +17,8 @@ from gridbot.config.errors import ConfigError, Problem
 from gridbot.config.paths import text_of
 from gridbot.doors.plain_text import printable
 from gridbot.private_files import open_private
-from supervisor.cli.ladder_text import wrapped
 from supervisor.cli.options import example, place_options
+from supervisor.cli.sentence_lines import wrapped
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.status.screen_width import screen_width
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 import click
 
 from gridbot.doctor.findings import Finding, Verdict
+from supervisor.cli.sentence_lines import wrapped
 from supervisor.status.screen_width import screen_width
 
 __all__ = ["finding_lines"]
@@ -44,10 +44,10 @@ def _lines(finding: Finding, about: str, widths: tuple[int, int, int], width: in
     room = width - sum(widths) - 6
     if room < LEAST_ROOM:
         yield begin.rstrip()
-        lines = textwrap.wrap(finding.text, max(width - INDENT, LEAST_ROOM), break_long_words=False)
+        lines = wrapped(finding.text, max(width - INDENT, LEAST_ROOM), further="")
         yield from (" " * INDENT + line for line in lines)
         return
-    first, *more = textwrap.wrap(finding.text, room, break_long_words=False, break_on_hyphens=False) or [""]
+    first, *more = wrapped(finding.text, room, further="")
     yield f"{begin}  {first}".rstrip()
     yield from (" " * (sum(widths) + 6) + line for line in more)
 

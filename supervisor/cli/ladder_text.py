@@ -10,19 +10,12 @@ import click
 
 from gridbot.config.ladder_report import LadderReport, Row
 
-__all__ = ["ladder_lines", "wrapped"]
+__all__ = ["ladder_lines"]
 
 COLOURS = {"Buy": "green", "Sell": "red"}
 INDENT = 6
 REMARK_WIDTH = 20
 """Columns that a remark gets at least; a narrower terminal has it on lines of its own."""
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """The lines of a sentence; words that are too long, such as paths, stay whole."""
-    if len(text) <= width:
-        return [text]
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
 
 
 def ladder_lines(report: LadderReport, width: int) -> Iterator[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
 from collections.abc import Iterable
 
 import click
 
+from supervisor.cli.sentence_lines import wrapped
 from supervisor.status.screen_width import screen_width
 
 __all__ = ["print_json", "print_lines"]
@@ -19,8 +19,7 @@ def print_lines(lines: Iterable[str]) -> None:
     width = screen_width()
     for line in lines:
         further = " " * (len(line) - len(line.lstrip()) + 4)
-        parts = textwrap.wrap(line, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)
-        for text in parts or [""]:
+        for text in wrapped(line, width, further):
             click.echo(text)
 
 

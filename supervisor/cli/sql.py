@@ -110,7 +110,7 @@ def _interactive(query: Query, style: str) -> None:
     def command(word: str, rest: str) -> str:
         nonlocal style
         if word == "tables":
-            from supervisor.cli.ladder_text import wrapped
+            from supervisor.cli.sentence_lines import wrapped
 
             return "\n".join(wrapped("  ".join(tables), screen_width()))
         if word == "format" and rest in FORMATS and rest != "parquet":

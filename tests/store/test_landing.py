@@ -164,7 +164,10 @@ def test_random_records_are_seen_alike_wherever_they_are_moved(
 @settings(max_examples=examples(6), deadline=None)
 @given(records=st.lists(any_record(), min_size=1, max_size=12))
 def test_what_lands_is_the_row_that_is_stored(stores: Stores, records: list[Any]) -> None:
-    """No record that lands is refused when it is moved, or looks different then."""
+    """No record that lands is refused when it is moved, or looks different then.
+
+    In the order of their numbers: a query without one has the newest rows first, wherever those begin.
+    """
     con, found = stores[0], Rows(offsets={"al'ice": len(records)})
     for seq, record in enumerate(records, 1):
         body = codec.body_of("al'ice", "r\n1", seq, 11, record)
@@ -172,13 +175,14 @@ def test_what_lands_is_the_row_that_is_stored(stores: Stores, records: list[Any]
             found.tables.setdefault(record.TABLE, []).append(body)
     emptied(con)
     put(con, found, lands=True)
-    seen = {table: con.execute(f"SELECT * FROM {table}").fetchall() for table in found.tables}
+    seen = {table: con.execute(f"SELECT * FROM {table} ORDER BY seq").fetchall() for table in found.tables}
     put(con, Rows(), lands=False)
     for table, bodies in found.tables.items():
         con.execute(create_table_sql(table, "other", temporary=True))
         append(con, table, bodies, "other")
-        moved = con.execute(rows_query(table)).fetchall()
-        assert seen[table] == moved == con.execute(rows_query(table, "temp.other")).fetchall()
+        stored = (f"{rows_query(table, source)} ORDER BY seq" for source in ("", "temp.other"))
+        moved, other = (con.execute(query).fetchall() for query in stored)
+        assert seen[table] == moved == other
     con.execute("DROP TABLE IF EXISTS temp.other")
 
 

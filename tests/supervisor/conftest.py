@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 
 from supervisor.children.child import Child, ChildEvents
 from supervisor.children.launcher import Launcher
+from supervisor.children.stack_signal import NO_ENDS
 from supervisor.control.control_client import ControlClient, ControlError
 from tests import warm_python
 
@@ -55,6 +57,15 @@ def is_gone(pid):
 def unheard_child(spec):
     """A child that is never launched, and whose news go nowhere."""
     return Child(spec, Launcher(Path("crash.log")), ChildEvents(*[lambda *_: None] * 3))
+
+
+@pytest.fixture(autouse=True)
+def _signals_are_as_before():
+    """A supervisor that runs within a test ignores these to its end, and so would all that later tests start."""
+    before = [(number, signal.getsignal(number)) for number in NO_ENDS]
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
 
 
 class Rig:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from gridbot.command_line import pasteable
 from supervisor.cli.check import check
 from supervisor.cli.main import cli
 from supervisor.exit_codes import CommandError
@@ -323,11 +324,12 @@ def test_two_thousand_accounts_take_seconds(run):
     assert many < 40 * few
 
 
-def test_the_file_of_a_host_has_no_accounts(run: Run) -> None:
+def test_the_file_of_a_host_has_no_accounts(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
     result = run("fleet: {name: night, host: h1, dsn: 'postgresql://u@127.0.0.1/x'}\n")
     assert result.exit_code == 0, result.output
-    assert "host h1 of fleet night" in result.output
-    assert "fleet config show -c" in result.output
+    assert "host h1 of fleet night" in " ".join(result.output.split())
+    assert f"`{pasteable('fleet config show', config=tmp_path / 'g.yaml')}`" in result.output, "to paste: on one line"
     assert "ok: the host can start" in result.output
 
 

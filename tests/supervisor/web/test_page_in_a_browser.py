@@ -182,7 +182,15 @@ def test_the_fleet_shows_what_is_recorded_with_its_age_and_what_is_not_known_as_
         assert browser.complaints() == []
 
 
-def test_two_hundred_accounts_are_found_sorted_and_fit_a_phone(browser, kit, tmp_path):
+def test_two_hundred_accounts_are_found_sorted_and_fit_a_phone(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(status_feed, "POLL_S", 0.1)
+    place = tmp_path / "a-data-directory-of-which-the-page-tells-and-whose-name-is-wider-than-a-phone"
+    place.mkdir()
+    with served(place) as kit:
+        two_hundred_accounts(browser, kit)
+
+
+def two_hundred_accounts(browser, kit):
     accounts = 200
     kit.model = recorded(accounts)
     browser.screen(1600, 1000)
@@ -202,6 +210,7 @@ def test_two_hundred_accounts_are_found_sorted_and_fit_a_phone(browser, kit, tmp
     browser.shows(f"document.querySelectorAll('tr.account').length === {accounts}", "all of them on a phone")
     for dark in (False, True):
         browser.screen(390, 800, dark=dark)
+        browser.shows("document.querySelector('.recorded .warn') !== null", "that nothing is recorded there")
         browser.shows("document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
         row = "document.querySelector('tr.account').getBoundingClientRect().height"
         assert browser.run(row) < 320, "two figures stand on a line, with no gaps"
