@@ -19,6 +19,7 @@ from gridbot.backtest.run_options import Options
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.backtest.symbol_feed import SymbolFeed
+from gridbot.commands.wording import counted
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.incidents import Change, Phase
@@ -120,7 +121,7 @@ class AccountJob:
         if starting.done():
             starting.result()
         if venue.liquidations:
-            tell(loop.now_us, "", f"liquidated {venue.liquidations} times")
+            tell(loop.now_us, "", f"liquidated {counted(venue.liquidations, 'time')}")
         for failure in loop.failures:
             raise RuntimeError(f"the backtest of {self.account} failed: {failure}")
 

@@ -26,6 +26,7 @@ from gridbot.backtest.run_file import DIRECTORY, RunFile, file_of, new_name, utc
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.symbol_feed import SymbolFeed
 from gridbot.command_line import pasteable
+from gridbot.commands.wording import counted
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.loading import load_config
 from gridbot.config.models import GridbotConfig
@@ -308,7 +309,7 @@ def _about(symbol: str, days: Iterable[Day], begin_ms: int, end_ms: int, sums: _
         unmarked, unfunded = unmarked + (is_unmarked(day) is not None), unfunded + (not day.fundings)
     if gaps:
         hours = sum(to_ms - from_ms for from_ms, to_ms in gaps) / 3_600_000
-        sums.warn(f"{symbol}: {len(gaps)} gaps in the data, {hours:.1f} h together")
+        sums.warn(f"{symbol}: {counted(len(gaps), 'gap')} in the data, {hours:.1f} h together")
     if "candles" in kinds:
         sums.warn(f"{symbol}: made of candles: what happened within a minute, and volumes at a price, are guessed")
     if not has_marks:

@@ -232,5 +232,5 @@ _WITH_FEE = frozenset({ExecType.TRADE, ExecType.FUNDING})
 
 
 def _seq(row: Row) -> int:
-    value = whole_or_none(row.get("seq"))
-    return -1 if value is None else value
+    """0 for a row without one; every number below 0 is that of a leg that never traded."""
+    return max(-1, whole_or_none(row.get("seq")) or 0)

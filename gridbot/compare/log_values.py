@@ -123,7 +123,7 @@ class Rows:
         order = self._text("order", given)
         for name, value in (("symbol", symbol), ("side", side), ("price", price), ("size", size)):
             if value is None and what != "cancel":
-                raise WrongLine(f"expected a {name} of a {what}, got none")
+                raise WrongLine(f"expected a {name} of a {what}{self._where(name)}, got none")
         if what == "cancel" and order is None and None in (symbol, side, price):
             raise WrongLine("expected the order, or symbol, side and price, of a cancel, got neither")
         return LogRow(
@@ -139,6 +139,10 @@ class Rows:
             fee=self._money("fee", given),
             realised=self._money("realised", given),
         )
+
+    def _where(self, name: str) -> str:
+        """Where the map looks for a value, for whoever wrote it."""
+        return f" in the column `{'.'.join(self._paths[name])}`" if name in self._paths else ""
 
     def _text(self, name: str, given: _Given) -> str | None:
         """What a line says of a value: by a group of that name, by the map's column, by what is always so."""
@@ -186,7 +190,7 @@ class Rows:
     def _at_ms(self, given: _Given) -> int:
         text = self._text("time", given)
         if text is None:
-            raise WrongLine("expected a time, got none")
+            raise WrongLine(f"expected a time{self._where('time')}, got none")
         at_ms = self._time(text)
         if not 0 <= at_ms <= LATEST_MS:
             raise WrongLine(f"expected a time of the years 1970 to 2286, got {shown(text)}; see `time_format`")

@@ -168,7 +168,7 @@ class PositionEvent:
     cum_realised_pnl: Decimal | None = None
     status: str = "Normal"
     reduce_only: bool | None = False
-    seq: int = -1
+    seq: int = 0
     exchange_ts: int = 0
 
     @property

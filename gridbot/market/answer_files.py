@@ -94,6 +94,8 @@ def _entries(path: Path, number: int, value: Any, known: Known) -> Iterator[tupl
     try:
         if isinstance(value.get("topic"), str):
             yield from _of_frame(number, value, known.tickers)
+        elif (code := value.get("retCode", 0)) != 0:
+            raise ValueError(f"expected retCode 0, got {shown(str(code))}: an error and no data; ask again")
         elif isinstance(value.get("result"), dict):
             yield from _of_answer(number, value)
     except (LookupError, TypeError, AttributeError, ValueError) as error:

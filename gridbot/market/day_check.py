@@ -21,7 +21,7 @@ from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.pyramid import levels_of
 
-__all__ = ["CheckLimits", "Finding", "check_symbol"]
+__all__ = ["CheckLimits", "Finding", "check_symbol", "days_between"]
 
 NAMED: Final = 5
 Whole: TypeAlias = NDArray[np.int64]
@@ -41,10 +41,10 @@ class CheckLimits:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a day. `is_note`: nothing is wrong, but a backtest will say it."""
+    """Something about a day, None of a symbol as a whole. `is_note`: nothing is wrong, but a backtest will say it."""
 
     symbol: str
-    date: date
+    date: date | None
     text: str
     is_note: bool = False
 
@@ -52,13 +52,21 @@ class Finding:
 def check_symbol(
     market: Market, symbol: str, first: date | None, last: date | None, limits: CheckLimits | None = None
 ) -> Iterator[Finding]:
-    """Look at each day of a symbol, from `first` to `last` inclusive. Raise MarketError where days cannot be listed."""
+    """Look at each day of a symbol, from `first` to `last` inclusive; a day between that is not there is found too.
+
+    Raise MarketError where days cannot be listed.
+    """
     limits = limits or CheckLimits()
     before: tuple[date, int] | None = None
-    for document in market.documents(symbol):
+    chosen = days_between(market, symbol, first, last)
+    if not chosen:
+        asked = f" from {first or 'the first day'} to {last or 'the last day'}" if first or last else ""
+        yield Finding(symbol, first or last, f"expected days{asked}, there are none; import or fetch them")
+        return
+    if first is not None and (missing := (chosen[0].date - first).days):
+        yield Finding(symbol, first, f"expected this day, {missing} are missing before {chosen[0].date}")
+    for document in chosen:
         day = document.date
-        if (first is not None and day < first) or (last is not None and day > last):
-            continue
         if before is not None and (missing := (day - before[0]).days - 1):
             next_day = before[0] + timedelta(days=1)
             yield Finding(symbol, next_day, f"expected a day after {before[0]}, {missing} are missing before {day}")
@@ -68,6 +76,14 @@ def check_symbol(
         yield from (Finding(symbol, day, text, is_note=True) for text in _notes(document))
         if document.kind is not None:
             before = (day, _close(market, document) if not found else 0)
+    if last is not None and (missing := (last - chosen[-1].date).days):
+        yield Finding(symbol, last, f"expected this day, {missing} are missing after {chosen[-1].date}")
+
+
+def days_between(market: Market, symbol: str, first: date | None, last: date | None) -> list[DayDocument]:
+    """What there is of a symbol from `first` to `last` inclusive, oldest first. Raise MarketError."""
+    begin, end = first or date.min, last or date.max
+    return [document for document in market.documents(symbol) if begin <= document.date <= end]
 
 
 def _check(market: Market, document: DayDocument, closed: int | None, limits: CheckLimits) -> Iterator[str]:

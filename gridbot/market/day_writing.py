@@ -21,7 +21,7 @@ from gridbot.market.day_rows import DayKey, Records
 from gridbot.market.day_spool import DaySpool
 from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
-from gridbot.market.row_reading import MARK_GRAIN, Funding, Read
+from gridbot.market.row_reading import MARK_GRAIN, Funding, Read, place_of
 from gridbot.market.rule_book import DERIVED
 
 __all__ = ["DayResult", "DayWriting", "Words"]
@@ -40,6 +40,14 @@ class Words(NamedTuple):
 
     path: Path
     notes: tuple[str, ...]
+
+
+class _Rate(NamedTuple):
+    """A funding rate, the number of its file, and its place in words."""
+
+    rate: Decimal
+    file: int
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +71,13 @@ class DayWriting:
 
     def __init__(self, market: Market, spool: DaySpool, quiet_ms: int, *, replace: bool) -> None:
         self._market, self._spool, self._quiet_ms, self._replace = market, spool, quiet_ms, replace
-        self._fundings: dict[tuple[str, date], dict[int, tuple[Decimal, int]]] = {}
+        self._fundings: dict[tuple[str, date], dict[int, _Rate]] = {}
         self._spans: dict[DayKey, int] = {}
 
-    def add(self, read: Read | Funding, file: int) -> set[tuple[str, date]]:
+    def add(self, read: Read | Funding, number: int, path: Path) -> set[tuple[str, date]]:
         """Keep what was read of a file. Returns the days that it is of. Raise MarketError for a contradiction."""
         if isinstance(read, Funding):
-            return {self._add_funding(read, file)}
+            return {self._add_funding(read, number, path)}
         if not len(read.rows):
             return set()
         self._spool.add(read.symbol, read.kind, read.rows)
@@ -80,13 +88,15 @@ class DayWriting:
             self._spans[key] = max(read.span_ms, self._spans.get(key, 0))
         return days
 
-    def _add_funding(self, read: Funding, file: int) -> tuple[str, date]:
+    def _add_funding(self, read: Funding, number: int, path: Path) -> tuple[str, date]:
         day = (read.symbol, _day(read.at_ms))
         rates = self._fundings.setdefault(day, {})
-        known, _ = rates.setdefault(read.at_ms, (read.rate, file))
-        if known != read.rate:
+        place = place_of(path, read.row)
+        known = rates.setdefault(read.at_ms, _Rate(read.rate, number, place))
+        if known.rate != read.rate:
             raise MarketError(
-                f"{read.symbol} at {read.at_ms} ms: expected one funding rate, got {known} and {read.rate}"
+                f"{place}: rate: expected {known.rate} of {read.symbol} at {read.at_ms} ms, as {known.place} says, "
+                f"got {read.rate}; import files of one source"
             )
         return day
 
@@ -119,9 +129,9 @@ class DayWriting:
             now, doubles = self._with_ticks(before, coming, kinds, columns, files, rules)
             now = _with_marks(now, kinds.get("marks"), columns, files)
             if fundings:
-                now = replace(now, fundings=tuple((at, rate) for at, (rate, _) in sorted(fundings.items())))
+                now = replace(now, fundings=tuple((at, known.rate) for at, known in sorted(fundings.items())))
                 now = now.with_part(
-                    "fundings", tuple(sorted({files[file].path.name for _, file in fundings.values()})), ()
+                    "fundings", tuple(sorted({files[known.file].path.name for known in fundings.values()})), ()
                 )
             written = before if now is before else replace_columns(directory, now, columns)
         except MarketError as error:
@@ -207,7 +217,8 @@ def _settled(rows: Records, files: Sequence[Words], kind: str) -> tuple[Records,
 def _said(conflict: Conflict, files: Sequence[Words]) -> str:
     (first, row), (second, other) = conflict.first, conflict.second
     return (
-        f"{files[second].path} row {other}: expected what {files[first].path} row {row} says with the same id or time, "
+        f"{place_of(files[second].path, other)}: expected what {place_of(files[first].path, row)} says "
+        "with the same id or time, "
         "got something else; import files of one source"
     )
 

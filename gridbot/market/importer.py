@@ -167,7 +167,7 @@ class _Import:
                 for rows in rows_of(file.path):
                     layout = self._layout(file, rows)
                     for read in reader.read(rows, layout):
-                        touched |= self._writing.add(read, number)
+                        touched |= self._writing.add(read, number, file.path)
                     result.rows += len(rows)
                     self._on_rows(file.path, len(rows))
             except MarketError as error:

@@ -24,7 +24,7 @@ from gridbot.market.day_rows import ROW, SYMBOL, Records
 from gridbot.market.market_error import MarketError
 from gridbot.market.text_columns import Rows, Sides, Steps, Times, id_numbers, mixed, texts_of
 
-__all__ = ["MARK_GRAIN", "FileRows", "Funding", "Mistakes", "Read", "RowsRefused"]
+__all__ = ["MARK_GRAIN", "FileRows", "Funding", "Mistakes", "Read", "RowsRefused", "place_of"]
 
 MARK_GRAIN: Final = Decimal("1e-10")
 """The unit of marks on their way: finer than any of an exchange, and 60,000 USDT of it have 15 digits."""
@@ -40,6 +40,11 @@ class RowsRefused(MarketError):
     """A file has a row that is wrong; the text names file and row, what was expected and what came."""
 
 
+def place_of(path: Path, row: int) -> str:
+    """A row of a file, in words. Rows of a text are lines, as an editor counts."""
+    return f"{path} {'line' if {'.csv', '.jsonl'} & set(path.suffixes) else 'row'} {row}"
+
+
 @dataclass(slots=True)
 class Mistakes:
     """Rows of one file that are wrong. The first one refuses the file, unless `skip`; then they are counted."""
@@ -51,26 +56,22 @@ class Mistakes:
 
     def add(self, row: int, why: str) -> None:
         """Raise RowsRefused, or count a row."""
-        text = f"{self.path} {self.word} {row}: {one_line(why)}"
+        text = f"{place_of(self.path, row)}: {one_line(why)}"
         if not self.skip:
             raise RowsRefused(text)
         self.count += 1
         if len(self.named) < NAMED:
             self.named.append(text)
 
-    @property
-    def word(self) -> str:
-        """Rows of a text are lines, as an editor counts."""
-        return "line" if {".csv", ".jsonl"} & set(self.path.suffixes) else "row"
-
 
 @dataclass(frozen=True, slots=True)
 class Funding:
-    """One funding: ms UTC and the rate, a fraction."""
+    """One funding: ms UTC and the rate, a fraction; `row` of its file."""
 
     symbol: str
     at_ms: int
     rate: Decimal
+    row: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +256,15 @@ class FileRows:
 
     def _fundings(self, symbol: str, rows: Rows, layout: Layout, at: Whole, good: Mask) -> Iterator[Funding]:
         for place in np.flatnonzero(good):
-            text = rows.columns[layout.columns["rate"]][int(place)].as_py()
+            text, row = rows.columns[layout.columns["rate"]][int(place)].as_py(), int(rows.numbers[place])
             try:
                 rate = decimal_of(text)
                 if abs(rate) > HIGHEST_RATE:
                     raise ValueError(f"expected a fraction of at most {HIGHEST_RATE}, got {text}")
             except ValueError as error:
-                self._mistakes.add(int(rows.numbers[place]), f"rate: {error}")
+                self._mistakes.add(row, f"rate: {error}")
             else:
-                yield Funding(symbol, int(at[place]), rate)
+                yield Funding(symbol, int(at[place]), rate, row)
 
     def _records(self, numbers: Whole, at: Whole, price: Whole, size: Whole, side: Whole, ids: Any) -> Records:
         records = np.empty(len(at), ROW)

@@ -90,7 +90,11 @@ def _result(figures: Figures) -> Iterator[Card]:
 
 def _trading(figures: Figures) -> Iterator[Card]:
     together = figures.together
-    yield _usdt("Grid profit", together.grid_profit, f"{count(together.pairs)} pairs closed, before fees")
+    yield _usdt(
+        "Grid profit",
+        together.grid_profit,
+        f"{count(together.pairs)} pair{'' if together.pairs == 1 else 's'} closed, before fees",
+    )
     yield _usdt("Fees and funding", -together.fees - together.funding, "the cost of trading and of holding positions")
     yield Card("Fills", count(together.fills), f"{money(together.volume, 0)} USDT of volume")
 

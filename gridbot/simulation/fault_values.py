@@ -43,6 +43,7 @@ class FaultKind(StrEnum):
     MAINTENANCE = "maintenance"
     REPEATED_ANSWERS = "repeated_answers"
     LATE_ANSWERS = "late_answers"
+    EXCHANGE_SKEW = "exchange_skew"
     # ---
     DROP = "drop"
     DEATH = "death"

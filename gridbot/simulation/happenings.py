@@ -58,6 +58,16 @@ def _unskew(stage: Stage, fault: Fault) -> bool:
     return True
 
 
+def _exchange_skew(stage: Stage, fault: Fault) -> bool:
+    stage.clock.exchange_error_ms += int(fault.what["ms"])
+    return True
+
+
+def _exchange_unskew(stage: Stage, fault: Fault) -> bool:
+    stage.clock.exchange_error_ms -= int(fault.what["ms"])
+    return True
+
+
 def _exchange_restart(stage: Stage, fault: Fault) -> bool:
     stage.venue.restart()
     stage.wires.cut("")
@@ -288,6 +298,7 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.DROP: _drop,
     FaultKind.STREAMS_DOWN: _drop,
     FaultKind.SKEW: _skew,
+    FaultKind.EXCHANGE_SKEW: _exchange_skew,
     FaultKind.STALL: _stall,
     FaultKind.HAND_MODE: _one_way,
     FaultKind.BAND: _band,
@@ -320,6 +331,7 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
 
 ENDINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.SKEW: _unskew,
+    FaultKind.EXCHANGE_SKEW: _exchange_unskew,
     FaultKind.HAND_MODE: _hedge,
     FaultKind.STALL: lambda stage, fault: True,
     FaultKind.BAND: _band_back,

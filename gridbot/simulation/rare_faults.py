@@ -214,6 +214,18 @@ def _flatten(rng: random.Random, length_s: float) -> list[Drawn]:
     return drawn
 
 
+def _exchange_clock(rng: random.Random, length_s: float) -> list[Drawn]:
+    """The exchange's own clock is off and is set right again: one way or the other it goes back. Often before a leg has
+    its first fill, so that this is older than the leg by its time."""
+    at_s = rng.choice((0.0, rng.uniform(0.0, 5.0), rng.uniform(0.0, 0.8) * length_s))
+    for_s = min(length_s - at_s, rng.choice((1.5, rng.uniform(2.0, 30.0))))
+    drawn: list[Drawn] = [
+        (FaultKind.EXCHANGE_SKEW, at_s, for_s, {"ms": rng.choice((-8000, -8000, -900, 700, 6000))}),
+        (FaultKind.WICK, at_s + for_s * rng.uniform(0.1, 0.9), 0.0, {"move": rng.choice((-0.008, 0.008))}),
+    ]
+    return drawn
+
+
 _OF_THE_SOCKET: tuple[tuple[FaultKind, What], ...] = (
     (FaultKind.STREAMS_DOWN, {"channel": "trade"}),
     (FaultKind.DARK, {"channel": "trade"}),
@@ -261,5 +273,6 @@ _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = 
     "banned": (0.04, _banned),
     "flatten": (0.15, _flatten),
     "reload": (0.2, _reload),
+    "exchange clock": (0.15, _exchange_clock),
 }
 """How many runs have it."""

@@ -83,7 +83,7 @@ class Stage:
         self.clock = SimulatedClock(self.loop)
         self.network = Network(plan, self.loop)
         paper = exchange_config(plan)
-        self.venue = Venue(paper, account_of(config), self.clock.true_ms, f"{plan.seed:08x}")
+        self.venue = Venue(paper, account_of(config), self.clock.exchange_ms, f"{plan.seed:08x}")
         self.venue.says_realised = says_realised(plan)
         self.wires = Wires(self.loop, self.network, self.venue)
         self.walk = PriceWalk(plan)

@@ -19,7 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 from gridbot.core import PositionEvent
-from gridbot.core.exchange_sequence import is_before
+from gridbot.core.exchange_sequence import CLOCK_STEP_MS, is_before
 from gridbot.execution.queue_invariants import lanes_bounded, nothing_forgotten, slots_add_up
 from gridbot.flatten import flatten_drive
 from gridbot.flatten.flatten_invariants import of_effects
@@ -131,8 +131,14 @@ def _update(find: Find, update: Callable[..., None]) -> Callable[..., None]:
         before = legs._latest.get(position.direction)
         update(legs, position, source)
         after = legs._latest.get(position.direction)
-        if source != "shadow" and before is not None and after is not None and is_before(after, before):
+        if source == "shadow" or before is None or after is None:
+            return
+        if is_before(after, before):
             find("leg-is-newest", f"{after.symbol} {after.direction}: {after.size} ({source}) was {before.size} before")
+        is_near = abs(position.exchange_ts - before.exchange_ts) <= CLOCK_STEP_MS
+        if after is before and source == "rest" and before.seq and position.seq > before.seq and is_near:
+            text = f"{before.size} stays, although {position.size} has the later number"
+            find("leg-is-newest", f"{after.symbol} {after.direction}: {text}")
 
     return checked_update
 

@@ -147,7 +147,7 @@ class Verdict:
             self._hold("")
         elif name == "resume":
             self._held.clear()
-            self._resumed_ms = self._stage.clock.true_ms()
+            self._resumed_ms = self._stage.clock.exchange_ms()
 
     def _is_pause_lost(self, life: Life) -> bool:
         """Whether a life that was paused ends, and its supervisor, and a disk that refused it or was cut short has

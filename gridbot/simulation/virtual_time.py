@@ -16,20 +16,26 @@ EPOCH_MS = 1_760_000_000_000
 
 
 class SimulatedClock:
-    """The loop's time. `wall_error_ms` is how far the wall clock is off; faults change it."""
+    """The loop's time. `wall_error_ms` is how far the worker's wall clock is off, `exchange_error_ms` the exchange's;
+    faults change them."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self._start_s = loop.time()
         self.monotonic_s = loop.time
         self.wall_error_ms = 0
+        self.exchange_error_ms = 0
 
     def monotonic_ns(self) -> int:
         return round(self._loop.now_s * 1e9)
 
     def true_ms(self) -> int:
-        """UTC milliseconds as the exchange has them."""
+        """UTC milliseconds, as no clock has them that is off."""
         return EPOCH_MS + int((self._loop.now_s - self._start_s) * 1000)
+
+    def exchange_ms(self) -> int:
+        """UTC milliseconds as the exchange has them."""
+        return self.true_ms() + self.exchange_error_ms
 
     def wall_ms(self) -> int:
         return self.true_ms() + self.wall_error_ms

@@ -170,7 +170,9 @@ def _column_options(columns: tuple[str, ...]) -> dict[str, str]:
 class _Described:
     """What a --map file says of the files."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Any) -> None:
+        if not isinstance(document, Mapping):
+            raise ValueError("expected lines such as `as: candles`, `symbol: BTCUSDT` and `columns: {time: when}`")
         self.kind: str | None = document.get("as")
         self.symbol: str | None = document.get("symbol")
         self.columns: dict[str, str] = document.get("columns") or {}
@@ -305,23 +307,25 @@ def check_command(
     Exit code 0: nothing is wrong; notes say what a backtest will mention. 8: something is. 9: there is nothing.
     """
     place = opened_market(market, config, data_dir)
-    from gridbot.market.day_check import CheckLimits, check_symbol
+    from gridbot.market.day_check import CheckLimits, check_symbol, days_between
 
-    wrong = days = 0
+    begin, end = _span(first, last)
+    wrong = 0
     with _plain_errors():
-        for symbol in symbols or place.symbols():
-            days += len(place.documents(symbol))
+        names = symbols or place.symbols()
+        days = sum(len(days_between(place, symbol, begin, end)) for symbol in names)
+        for symbol in names if days else ():
             notes: dict[str, int] = {}
-            for found in check_symbol(place, symbol, _date(first), _date(last), CheckLimits(jump=jump / 100)):
+            for found in check_symbol(place, symbol, begin, end, CheckLimits(jump=jump / 100)):
                 if found.is_note:
                     notes[found.text] = notes.get(found.text, 0) + 1
                 else:
-                    click.echo(f"{symbol} {found.date} wrong: {one_line(found.text)}")
+                    click.echo(f"{symbol}{f' {found.date}' if found.date else ''} wrong: {one_line(found.text)}")
                     wrong += 1
             for text, count in notes.items():
                 click.echo(f"{symbol} note on {counted(count, 'day')}: {one_line(text)}")
     if not days:
-        _end_with_nothing(place, symbols)
+        _end_with_nothing(place, symbols, begin, end)
     click.echo(f"{counted(days, 'day')} looked at, {counted(wrong, 'thing')} wrong")
     sys.exit(ExitCode.DIFFERS if wrong else ExitCode.OK)
 
@@ -343,27 +347,35 @@ def export_command(
 ) -> None:
     """Write the days of SYMBOL as Parquet, which `data import` takes back."""
     place = opened_market(market, config, data_dir)
+    from gridbot.market.day_check import days_between
     from gridbot.market.parquet_days import write_parquet
 
-    begin, end = _date(first) or date.min, _date(last) or date.max
+    begin, end = _span(first, last)
     with _plain_errors():
-        chosen = [day for day in place.documents(symbol) if day.kind is not None and begin <= day.date <= end]
+        chosen = [day for day in days_between(place, symbol, begin, end) if day.kind is not None]
         for document in chosen:
             for path in write_parquet(place.day(symbol, document.date), document, out):
                 click.echo(str(path))
     if not chosen:
-        _end_with_nothing(place, [symbol])
+        _end_with_nothing(place, [symbol], begin, end)
 
 
-def _end_with_nothing(place: Market, symbols: Sequence[str]) -> NoReturn:
+def _end_with_nothing(
+    place: Market, symbols: Sequence[str], begin: date | None = None, end: date | None = None
+) -> NoReturn:
     """Say that nothing is there of what was asked for, and what is; exit code 9."""
     with _plain_errors():
         there = place.symbols()
     of = f" of {', '.join(symbols)}" if symbols else ""
+    of += f" from {begin or 'the first day'} to {end or 'the last day'}" if begin or end else ""
     known = f"; there is data of {', '.join(there[:20])}" if of and there else ""
     click.echo(f"no market data{of} in {place.root}{known}")
     sys.exit(ExitCode.NOTHING)
 
 
-def _date(moment: datetime | None) -> date | None:
-    return moment.date() if moment is not None else None
+def _span(first: datetime | None, last: datetime | None) -> tuple[date | None, date | None]:
+    """The days of --from and --to. Raise CommandError for a span that ends before it begins."""
+    if first is not None and last is not None and last < first:
+        text = f"expected --to on the day of --from or after it, got {first.date()} to {last.date()}; swap them"
+        raise CommandError(text, ExitCode.REFUSED)
+    return first.date() if first is not None else None, last.date() if last is not None else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridbot.core.exchange_sequence import CLOCK_STEP_MS, is_before
 from tests.case_table import case_table
@@ -23,7 +25,10 @@ class At(NamedTuple):
         (At(5, 7), At(5, 8), "one millisecond"),
         (At(5, 7), At(6, 7), "one number: a leg may change without a trade"),
         (At(5, 0), At(6, 3), "no number"),
-        (At(5, 3), At(6, -1), "no number"),
+        (At(5, 0), At(6, -1), "no number"),
+        (At(9000, -1), At(1000, 3), "a leg's first fill, while the clock was back"),
+        (At(5, -1), At(6, -1), "a leg that never traded, whose settings were changed"),
+        (At(5, 900), At(6 + CLOCK_STEP_MS, -1), "it counts anew: the symbol is listed again"),
         (At(5, 900), At(6 + CLOCK_STEP_MS, 3), "it counts anew"),
     ],
 )
@@ -35,3 +40,22 @@ def test_which_was_made_first(one: At, other: At, why: str) -> None:
 @pytest.mark.parametrize("at", [At(5, 7), At(5, 0)])
 def test_nothing_is_before_itself(at: At) -> None:
     assert not is_before(at, at)
+
+
+@given(st.builds(At, st.integers(0, 3 * CLOCK_STEP_MS), st.integers(-1, 3)), st.data())
+def test_two_are_never_before_each_other(one: At, data: st.DataObject) -> None:
+    other = data.draw(st.builds(At, st.integers(0, 3 * CLOCK_STEP_MS), st.integers(-1, 3)))
+    assert not (is_before(one, other) and is_before(other, one))
+    assert is_before(one, other) or is_before(other, one) or one.exchange_ts == other.exchange_ts
+
+
+NUMBERED = st.builds(At, st.integers(0, CLOCK_STEP_MS), st.sampled_from([-1, 1, 2, 3]))
+
+
+@given(NUMBERED, NUMBERED, NUMBERED)
+def test_numbered_ones_that_one_clock_step_spans_have_one_order(first: At, second: At, third: At) -> None:
+    """So whichever way they arrive, the newest is kept, and none older is taken after it."""
+    if is_before(first, second) and is_before(second, third):
+        assert is_before(first, third)
+    if not is_before(first, second) and not is_before(second, third):
+        assert not is_before(first, third)

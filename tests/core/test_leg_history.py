@@ -213,9 +213,15 @@ def test_what_was_held_is_what_a_replay_up_to_the_row_finds(
 
 def test_without_sequence_numbers_the_time_tells() -> None:
     leg = history(step(1), step(2))
-    assert leg.at(row(-1, "0", ts=1)).size == 1
+    assert leg.at(row(0, "0", ts=1)).size == 1
     leg.steps[1].seq = 0
     assert leg.at(row(9, "0", ts=1)).size == 1
+
+
+def test_a_leg_that_never_traded_has_no_execution_whatever_the_clock_said() -> None:
+    opened = row(-1, "0", ts=9000)
+    assert history(step(1), step(2)).at(opened).size == 0
+    assert history(step(1)).is_before_first(opened)
 
 
 @pytest.mark.parametrize("arrival", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])

@@ -70,7 +70,7 @@ class TestTrades:
         second = place.file("BTCUSDT-b.csv", HEAD + trade(1, "60000.3", name="x"))
         (text,) = place.take().refused
         assert text.startswith(
-            f"{second} row 2: expected what {place.home / 'BTCUSDT-a.csv'} row 2 says with the same id"
+            f"{second} line 2: expected what {place.home / 'BTCUSDT-a.csv'} line 2 says with the same id"
         )
         assert place.market.symbols() == []
 
@@ -241,7 +241,14 @@ class TestMarksAndFundings:
 
     def test_two_rates_of_one_time_are_refused(self, place: Place) -> None:
         place.file("BTCUSDT-funding.csv", f"timestamp,fundingRate\n{START_MS},0.1\n{START_MS},0.2\n")
-        assert "expected one funding rate, got 0.1 and 0.2" in place.take().refused[0]
+        (refused,) = place.take().refused
+        assert "funding.csv line 3: rate: expected 0.1 of BTCUSDT at" in refused
+        assert "funding.csv line 2 says, got 0.2" in refused
+
+    def test_an_answer_that_is_an_error_is_refused(self, place: Place) -> None:
+        place.file("page.json", json.dumps({"retCode": 10006, "retMsg": "Too many visits", "result": {}}))
+        assert "page.json value 1: " in (refused := place.take().refused[0])
+        assert "expected retCode 0, got '10006'" in refused
 
 
 class TestRecords:

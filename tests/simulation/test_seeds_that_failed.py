@@ -9,6 +9,7 @@ from gridbot.simulation import stage
 from gridbot.simulation.run import Run, run_plan
 from gridbot.simulation.run_faults import Fault, FaultKind, Plan
 from gridbot.simulation.trace import Trace
+from gridbot.worker import strategy_positions
 from gridbot.worker.refused_strategies import RefusedStrategies
 
 
@@ -174,6 +175,21 @@ def test_the_row_of_a_leg_from_before_one_way_mode_corrects_nothing(
     result = run_plan(Plan(47, 130.0, False, faults))
     assert result.findings == []
     assert (result.counts["corrections"] == 0) is is_fixed
+
+
+@pytest.mark.parametrize("is_fixed", [True, False])
+def test_the_first_fill_of_a_leg_counts_while_the_exchanges_clock_is_back(
+    is_fixed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its time it was older than the leg that never traded, which stayed flat for the worker (campaign seed 64)."""
+    if not is_fixed:
+        monkeypatch.setattr(strategy_positions, "is_before", lambda one, other: one.exchange_ts < other.exchange_ts)
+    faults = (
+        Fault(1, FaultKind.EXCHANGE_SKEW, 1.0, 8.0, {"ms": -8000}),
+        Fault(2, FaultKind.GAP, 3.0, 0.0, {"move": -0.006}),
+    )
+    found = {finding.invariant for finding in run_plan(Plan(1, 12.0, False, faults)).findings}
+    assert found == (set() if is_fixed else {"leg-is-newest"})
 
 
 def test_a_loss_latch_that_neither_disk_nor_supervisor_has_is_found_again_and_not_expected_before() -> None:

@@ -66,6 +66,19 @@ def test_import_list_check_and_export(typed: Typed) -> None:
     assert typed("export", "BTCUSDT", "--out", str(typed.home / "px")).strip().endswith("BTCUSDT2026-09-01.parquet")
 
 
+def test_days_that_were_asked_for_and_are_not_there(typed: Typed) -> None:
+    typed("import", typed.file("BTCUSDT2026-09-01.csv", HEAD + GOOD))
+    found = typed("check", "ETHUSDT", "BTCUSDT", "--from", "2026-08-30", "--to", "2026-09-04", code=ExitCode.DIFFERS)
+    assert "ETHUSDT 2026-08-30 wrong: expected days from 2026-08-30 to 2026-09-04, there are none" in found
+    assert "BTCUSDT 2026-08-30 wrong: expected this day, 2 are missing before 2026-09-01\n" in found
+    assert "BTCUSDT 2026-09-04 wrong: expected this day, 3 are missing after 2026-09-01\n" in found
+    assert "1 day looked at, 4 things wrong\n" in found
+    nothing = typed("check", "BTCUSDT", "--from", "2026-09-02", code=ExitCode.NOTHING)
+    assert "no market data of BTCUSDT from 2026-09-02 to the last day in" in nothing
+    swapped = typed("check", "--from", "2026-09-02", "--to", "2026-09-01", code=ExitCode.REFUSED)
+    assert "expected --to on the day of --from or after it, got 2026-09-02 to 2026-09-01; swap them" in swapped
+
+
 def test_a_gap_is_as_long_as_it_is_said_to_be(typed: Typed) -> None:
     path = typed.file("BTCUSDT2026-09-01.csv", HEAD + GOOD)
     typed("import", path, "--gap", "1440")
