@@ -15,6 +15,7 @@ from gridbot import background
 from gridbot.backtest.calm_legs import Ahead
 from gridbot.backtest.readings_at_once import ReadingsAtOnce, RunClockwork
 from gridbot.backtest.run_loop import RunClock, RunLoop, Symbols
+from gridbot.backtest.run_market import RunMarket
 from gridbot.backtest.run_readings import RunQueries, RunReadings
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_seconds import SECOND_US, RunSeconds
@@ -23,7 +24,7 @@ from gridbot.backtest.touched import Touched
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
-from gridbot.core import TickerEvent, WalletEvent
+from gridbot.core import Instrument, Side, TickerEvent, WalletEvent
 from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.stream_news import PrivateEvent
 from gridbot.execution.executor import Executor
@@ -58,6 +59,7 @@ from gridbot.worker.symbol_states import SymbolStates
 
 __all__ = ["RunAccount"]
 
+ZERO: Final = Decimal(0)
 NOWHERE: Final = Endpoints(rest="", ws_public="", ws_private="", ws_trade="")
 
 
@@ -79,11 +81,28 @@ class _NoFiles:
 
 
 class _Band(BandWatch):
-    """The worker's price band, with the same premium as the exchange's here: none (`run_market`)."""
+    """The worker's price band, whose premium is looked up where a price is outside without it (`premiums`)."""
 
-    def note(self, ticker: TickerEvent, now_s: float) -> None:
+    def __init__(self, instrument: Instrument, market: RunMarket) -> None:
+        super().__init__(instrument)
+        self._market = market
+        self._looks_up = False
+
+    def note(self, ticker: TickerEvent) -> None:
         """A price has come."""
         self._ticker = ticker
+
+    def is_beyond(self, side: Side, price: Decimal) -> bool:
+        """As `BandWatch.is_beyond`."""
+        self._looks_up = False
+        if not super().is_beyond(side, price):
+            return False
+        self._looks_up = True
+        return super().is_beyond(side, price)
+
+    def _premium_at(self, ticker: TickerEvent) -> Decimal:
+        told = self._market.told
+        return self._market.premiums.of_tickers(told) if self._looks_up and told is not None else ZERO
 
 
 class _Gate(Gate):
@@ -223,7 +242,7 @@ class RunAccount:
             account = context.shadows.account
             wire = context.shadows.wire(ShadowVenue(symbol.instrument, account, run_id="backtest", terms=symbol.shadow))
         runner = StrategyRunner(config, symbol.instrument, engine, context, wire=wire)
-        runner.risk_state.band = _Band(symbol.instrument)
+        runner.risk_state.band = _Band(symbol.instrument, self._venue.markets[config.symbol])
         runner.saving.save()
         return runner
 

@@ -2,7 +2,7 @@
 
 Orders meet the last price and the modelled book; margin, liquidation and funding go by the mark price of the data, or
 by the last price where the data has none. Candles, figures of the day and the list of recent trades are not kept:
-nobody asks for them here. The premium of the price band is taken for 0, so the band is never wider than the exchange's.
+nobody asks for them here. The premium of the price band is looked up where a price is outside without it (`premiums`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from bisect import bisect_right
 from decimal import Decimal
 from typing import Final
 
+from gridbot.backtest.premiums import Premiums
 from gridbot.backtest.symbol_feed import Place, SymbolFeed
 from gridbot.core.events import TickerEvent
+from gridbot.core.price_limits import price_limits
 from gridbot.core.vocabulary import Side
 from gridbot.paper.market.instruments import Listing
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
@@ -49,6 +51,12 @@ class RunMarket(SymbolMarket):
         first = listing.instrument.price(opened.prices[feed.first.at])
         super().__init__(listing, first, level_notional, now_ms)
         self.fundings_due = feed.fundings
+        self.premiums = Premiums(feed)
+        """Of the price band."""
+        self.newest: Place | None = None
+        """The newest trade that has happened."""
+        self.told: Place | None = None
+        """The newest trade of which the worker was told."""
         self._prices: dict[int, Decimal] = {}
         self.mark = self.mark_before = self.index = self._mark_at(now_ms)
         self.set_funding(now_ms)
@@ -74,6 +82,16 @@ class RunMarket(SymbolMarket):
         due_ms, rate = self.fundings_due[at]
         return rate, due_ms
 
+    def in_band(self, side: Side, price: Decimal) -> Decimal:
+        """As `SymbolMarket.in_band`. Without its premium the band is tightest."""
+        limit = super().in_band(side, price)
+        if limit == price or self.newest is None:
+            return limit
+        listing, premium = self.listing, self.premiums.of_trades(self.newest)
+        x, y, tick = listing.price_limit_x, listing.price_limit_y, listing.instrument.tick_size
+        highest, lowest = price_limits(self.mark, self.index, premium, x=x, y=y, tick=tick)
+        return min(price, highest) if side is Side.BUY else max(price, lowest)
+
     def apply(self, side: Side, ticks: int, size: Decimal, now_ms: int) -> PublicTrade | None:
         """A trade happened."""
         self.seq += 1
@@ -84,6 +102,7 @@ class RunMarket(SymbolMarket):
         """`count` trades have passed that met no order, the last of them at `place`."""
         opened = self._feed.open(place.day)
         index = place.at
+        self.newest = place
         self.seq += count
         side = Side.BUY if opened.sides[index] > 0 else Side.SELL
         self._to(side, opened.prices[index], opened.times[index])
@@ -126,6 +145,7 @@ class RunMarket(SymbolMarket):
 
     def ticker(self, place: Place, received_us: int) -> TickerEvent:
         """What the public stream tells of a tick."""
+        self.told = place
         opened, known = self._feed.open(place.day), self._prices
         index = place.at
         ticks, at_ms = opened.prices[index], opened.times[index]

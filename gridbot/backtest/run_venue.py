@@ -154,6 +154,7 @@ class RunVenue:
         opened = feed.open(place.day)
         index, now_ms = place.at, self._loop.now_us // 1000
         market = self.markets[symbol]
+        market.newest = place
         side = Side.BUY if opened.sides[index] > 0 else Side.SELL
         size = opened.sizes[index]
         qty = market.instrument.qty_step * size if size else ZERO

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-__all__ = ["PREMIUM_WINDOW_MS", "RollingMean", "price_limits"]
+__all__ = ["PREMIUM_WINDOW_MS", "SECOND_MS", "RollingMean", "first_counted_ms", "price_limits"]
 
 ZERO = Decimal(0)
 SECOND_MS = 1000
@@ -16,7 +16,10 @@ PREMIUM_WINDOW_MS = 30_000
 
 
 class RollingMean:
-    """Mean of what was added in the last seconds, forgotten second by second. Exact."""
+    """Mean of what was added in the last seconds, forgotten second by second. Exact.
+
+    Forgotten is only with the first of a new second, so that what counts follows from that one (`first_counted_ms`).
+    """
 
     def __init__(self, window_ms: int) -> None:
         self._window_ms = window_ms
@@ -31,7 +34,8 @@ class RollingMean:
         if seconds and seconds[-1][0] == second:
             _, total, count = seconds.pop()
         else:
-            while seconds and seconds[0][0] * SECOND_MS <= now_ms - self._window_ms:
+            since_ms = first_counted_ms(now_ms, self._window_ms)
+            while seconds and seconds[0][0] * SECOND_MS < since_ms:
                 _, old, gone = seconds.popleft()
                 self._sum -= old
                 self._count -= gone
@@ -44,6 +48,11 @@ class RollingMean:
     def value(self) -> Decimal:
         """The mean, 0 when nothing was added."""
         return self._sum / self._count if self._count else ZERO
+
+
+def first_counted_ms(first_of_second_ms: int, window_ms: int = PREMIUM_WINDOW_MS) -> int:
+    """From when on (ms) what was added counts for a `RollingMean`, in the second whose first came at that time."""
+    return ((first_of_second_ms - window_ms) // SECOND_MS + 1) * SECOND_MS
 
 
 def price_limits(

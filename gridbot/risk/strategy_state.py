@@ -130,7 +130,7 @@ class StrategyRiskState:
 
     def set_price(self, ticker: TickerEvent, now_s: float) -> None:
         self.ticker, self.last_price, self.price_s = ticker, ticker.last_price, now_s
-        self.band.note(ticker, now_s)
+        self.band.note(ticker)
 
     def set_leg(self, direction: Direction, leg: Leg) -> None:
         """A leg as the exchange has it now."""

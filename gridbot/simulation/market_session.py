@@ -171,7 +171,8 @@ class _Session:
                 self._venue.market.trade(event.symbol, event.value, event.size, event.side)
                 continue
             if event.kind == MARK:  # the stream tells of it with the next trade
-                self._venue.exchange.markets[event.symbol].pinned_mark = event.value
+                moved = self._venue.exchange.markets[event.symbol]
+                moved.pinned_mark = moved.pinned_index = event.value
             self._venue.turn()
             if event.kind == FUNDING:
                 self._announce_funding(event.symbol)
@@ -237,7 +238,7 @@ def _opened(tape: SymbolTape, config: PaperConfig, now_ms: int) -> SymbolMarket:
     price, entry = tape.first.value, config.market.symbols.get(tape.symbol)
     level = (entry.level_notional if entry else None) or config.market.level_notional
     market = SymbolMarket(listing_under(tape.instrument, price), price, level, now_ms, mark_halflife_s=0.0)
-    market.pinned_mark = tape.mark_before
+    market.pinned_mark = market.pinned_index = tape.mark_before
     market.revalue(now_ms)
     return market
 

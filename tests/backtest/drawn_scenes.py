@@ -60,7 +60,7 @@ def _day(draw: random.Random, symbol: str) -> Day:
         if ticks.at_ms + after_ms >= START_MS + LONGEST_MS or ticks.price + move <= PRICES[symbol] // 2:
             break
         ticks.trade(after_ms, move, draw.choice((1, 50, 1000, 10_000)), draw.choice((1, -1)))
-    if draw.random() < 0.3:  # not so far away that the price band, whose premium a backtest takes for 0, decides
+    if draw.random() < 0.3:
         ticks.marks = [
             (at_ms, price + draw.randint(-20, 20)) for at_ms, price, *_ in ticks.rows[:: draw.choice((1, 5))]
         ]

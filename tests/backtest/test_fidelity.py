@@ -69,6 +69,7 @@ def test_it_is_so_with_whole_accounts_in_databases(tmp_path: Path) -> None:
 @given(seed=st.integers(0, 2**32))
 @example(310)  # a wallet that the worker has just read in a comparison, and does not read again beside it
 @example(800069)  # an answer and news of one moment: what had waited for the request's slot leaves before the news
+@example(900131)  # an order that the exchange moves to the edge of its band, which a premium has widened
 @example(700276)  # a comparison that reads the wallet beside the legs: a price earlier there was money for orders
 def test_a_drawn_backtest_records_what_the_worker_does(seed: int) -> None:
     drawn = drawn_scene(seed)

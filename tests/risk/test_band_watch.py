@@ -21,9 +21,9 @@ BTC = Instrument(
 )
 
 
-def ticker(last: str = "2500", *, mark: str | None = "2500", **more: str) -> TickerEvent:
+def ticker(last: str = "2500", *, mark: str | None = "2500", at_ms: int = 0, **more: str) -> TickerEvent:
     prices = {name: D(value) for name, value in more.items()}
-    return TickerEvent("BTCUSDT", D(last), mark_price=None if mark is None else D(mark), **prices)  # type: ignore[arg-type]
+    return TickerEvent("BTCUSDT", D(last), at_ms, mark_price=None if mark is None else D(mark), **prices)  # type: ignore[arg-type]
 
 
 @case_table(
@@ -39,16 +39,17 @@ def ticker(last: str = "2500", *, mark: str | None = "2500", **more: str) -> Tic
 )
 def test_the_band_without_a_premium(side: Side, price: str, is_beyond: bool) -> None:
     watch = BandWatch(BTC)
-    watch.note(ticker(index_price="2498"), 1.0)
+    watch.note(ticker(index_price="2498"))
     assert watch.is_beyond(side, D(price)) == is_beyond
 
 
 def test_a_lasting_premium_widens_the_band_up_to_the_second_ratio() -> None:
     watch = BandWatch(BTC)
     for second in range(40):
-        watch.note(ticker("2600", bid1_price="2599.9", ask1_price="2600.1"), 1.0 + second)
-        watch.note(ticker("9", bid1_price="9", ask1_price="9"), 1.5 + second)  # one sample a second
-        watch.note(ticker("2600", bid1_price="2599.9", ask1_price="2600.1"), 1.9 + second)
+        at_ms = 1300 + 1000 * second
+        watch.note(ticker("2600", at_ms=at_ms, bid1_price="2599.9", ask1_price="2600.1"))
+        watch.note(ticker("9", at_ms=at_ms + 500, bid1_price="9", ask1_price="9"))  # the first of each second counts
+        watch.note(ticker("2600", at_ms=at_ms + 600, bid1_price="2599.9", ask1_price="2600.1"))
     assert [watch.is_beyond(Side.BUY, D(price)) for price in ("2550", "2550.1")] == [False, True]
     assert watch.is_beyond(Side.SELL, D("2474.9"))
 
@@ -67,5 +68,5 @@ def test_where_the_rule_or_the_mark_is_not_known_the_exchanges_answer_tells(
 ) -> None:
     watch = BandWatch(instrument)
     if event is not None:
-        watch.note(event, 1.0)
+        watch.note(event)
     assert not watch.is_beyond(Side.BUY, D(99999))

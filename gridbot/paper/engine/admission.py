@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
-from gridbot.core.vocabulary import Direction, Side
+from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.accounts.leg import Leg
@@ -113,8 +113,7 @@ class Admission:
         """Move a limit price into the dynamic band, or refuse it when the account asked for that."""
         if request.price is None:
             return request
-        highest, lowest = self._state.markets[request.symbol].price_band()
-        limit = min(request.price, highest) if request.side is Side.BUY else max(request.price, lowest)
+        limit = self._state.markets[request.symbol].in_band(request.side, request.price)
         if limit == request.price:
             return request
         if not account.reprice:

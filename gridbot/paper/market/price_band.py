@@ -13,7 +13,7 @@ ZERO = Decimal(0)
 
 
 class PriceBand:
-    """Follows the premium, which is the middle of the book less the mark price, over 30 seconds."""
+    """Follows the premium, which is the middle of the book less the mark price, over the trades of 30 seconds."""
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
@@ -26,6 +26,7 @@ class PriceBand:
         self._listing, self._made_of = listing, None
 
     def note(self, premium: Decimal, now_ms: int) -> None:
+        """The premium (USDT) at a trade."""
         self._premium.add(premium, now_ms)
 
     def limits(self, mark: Decimal, index: Decimal) -> tuple[Decimal, Decimal]:

@@ -102,6 +102,8 @@ class SymbolMarket:
         self._revalue(now_ms)
         self._move(side, ticks)
         self._note_prices(now_ms)
+        middle = (self.depth.bid_ticks + self.depth.ask_ticks) * self.instrument.tick_size / 2
+        self._band.note(middle - self.mark, now_ms)
         self.updated_ms = now_ms
         if size <= 0:
             return None
@@ -169,8 +171,6 @@ class SymbolMarket:
         self._marks.add(self.mark, now_ms)
         self._indexes.add(self.index, now_ms)
         self._premiums.add(((self.last - self.index) / self.index).quantize(MILLIONTH), now_ms)
-        middle = (self.depth.bid_ticks + self.depth.ask_ticks) * self.instrument.tick_size / 2
-        self._band.note(middle - self.mark, now_ms)
 
     def _revalue(self, now_ms: int) -> None:
         """The index is an exponential average of the last price, the mark is `index * (1 + rate * time to funding /
@@ -204,6 +204,11 @@ class SymbolMarket:
     def price_band(self) -> tuple[Decimal, Decimal]:
         """(highest buy, lowest sell) allowed now."""
         return self._band.limits(self.mark, self.index)
+
+    def in_band(self, side: Side, price: Decimal) -> Decimal:
+        """The nearest price (USDT) to a limit that is allowed now."""
+        highest, lowest = self.price_band()
+        return min(price, highest) if side is Side.BUY else max(price, lowest)
 
     def _move(self, side: Side, ticks: int) -> None:
         if ticks > self.last_ticks:

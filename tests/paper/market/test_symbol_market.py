@@ -147,15 +147,18 @@ def test_day_and_hour_figures_forget() -> None:
     assert market.day.prev_24h == market.instrument.price(ticks + 50)  # where the first of these minutes began
 
 
-def test_the_band_moves_with_the_premium() -> None:
+def test_the_band_moves_with_the_premium_at_trades() -> None:
     market = SymbolMarket(LISTINGS["BTCUSDT"], D(60000), D(10000), 0)
-    market.pinned_mark = D(59000)
+    market.pinned_mark = market.pinned_index = D(59500)
     market.revalue(0)
-    low = market.price_band()[0]
-    market.pinned_mark = D(60000)
-    market.revalue(40_000)
-    settled = market.price_band()[0]
-    market.pinned_mark = D(59000)
-    for at_ms in range(40_000, 90_000, 1000):
-        market.revalue(at_ms)
-    assert market.price_band()[0] == min(low, D(59000) * D("1.02")) != settled
+    assert market.price_band()[0] == D("60095.00")
+    market.apply(Side.BUY, 600_000, D("0.1"), 500)  # the middle is 59,999.95
+    assert market.price_band() == (D("60594.90"), D("58905.00"))
+    for at_ms in range(1000, 29_000, 1000):
+        market.revalue(at_ms)  # no trade
+    assert market.in_band(Side.BUY, D(60700)) == D("60594.90")
+    market.apply(Side.SELL, 594_999, D("0.1"), 29_000)  # 59,499.95: half of them is 249.95 less 0.05 and rounding
+    assert market.price_band()[0] == D("60344.90")
+    market.apply(Side.SELL, 594_999, D("0.1"), 31_000)  # the first is forgotten: -0.05
+    assert market.price_band() == (D("60095.00"), D("58905.00"))
+    assert (market.in_band(Side.BUY, D(60700)), market.in_band(Side.SELL, D(60700))) == (D("60095.00"), D(60700))
