@@ -311,7 +311,7 @@ def _tables_before(con: duckdb.DuckDBPyConnection, name: str, before: str) -> li
         return []
     con.execute(f"DROP VIEW IF EXISTS {name}")
     con.execute(f"ALTER TABLE {ROWS} RENAME TO {before}; ALTER TABLE {CONTEXTS} RENAME TO {CONTEXTS}_before")
-    con.execute(f"DROP TABLE {CONTEXTS_AGAIN}")
+    con.execute(f"DROP TABLE IF EXISTS {CONTEXTS_AGAIN}")  # the first files of version 9 had the others alone
     return [before, f"{CONTEXTS}_before"]
 
 

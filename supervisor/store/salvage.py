@@ -133,8 +133,10 @@ def _rows_of(con: duckdb.DuckDBPyConnection, name: str) -> str:
 
 
 def _readable_contexts(con: duckdb.DuckDBPyConnection) -> str:
-    """The one of the two tables of the same contexts that can be read; where neither can, the first."""
-    for table in (CONTEXTS, CONTEXTS_AGAIN):
+    """The one of the two tables of the same contexts that can be read; where neither can, the first. The first files
+    of version 9 had that one alone."""
+    known = _old_tables(con)
+    for table in (table for table in (CONTEXTS, CONTEXTS_AGAIN) if table in known):
         try:
             con.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM old.{table}").fetchall()
         except duckdb.Error as exc:

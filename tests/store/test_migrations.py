@@ -25,7 +25,7 @@ from gridbot.store.kept_ids import IDS, kept_from, rows_query
 from gridbot.store.migrations import MIGRATIONS, SCHEMA_VERSION, Migration, NoRoomForCopy
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
-from gridbot.store.row_contexts import CONTEXTS, ROWS, rows_of_version_9, whole_rows
+from gridbot.store.row_contexts import CONTEXTS, CONTEXTS_AGAIN, ROWS, rows_of_version_9, whole_rows
 from gridbot.store.schema import STORAGE_VERSION, ensure_schema
 from gridbot.store.sql_columns import OFFSETS, as_stored
 from gridbot.store.stored_views import STORED_VIEWS
@@ -166,6 +166,14 @@ def test_a_file_of_an_earlier_version_keeps_its_rows_and_answers_like_a_new_one(
     with connect(path) as con:
         assert {query: con.execute(query).fetchall() for query in expected} == expected
         assert new_columns - {*con.execute(COLUMNS).fetchall()} == set()
+
+
+def test_a_file_of_the_first_program_of_version_9_has_contexts_once(tmp_path: Path) -> None:
+    path = old_database(tmp_path, 9)
+    with duckdb.connect(str(path)) as con:
+        con.execute(f"DROP TABLE {CONTEXTS_AGAIN}")
+    Database(path).prepare()
+    assert rows(path, "SELECT sum(fee), min(order_link_id) FROM executions") == [(D("0.3"), "l")]
 
 
 def test_a_copy_of_the_file_as_it_was_is_kept_once(tmp_path: Path) -> None:
