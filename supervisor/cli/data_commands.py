@@ -234,6 +234,7 @@ def fetch_command(
     Only public data is read, without keys. What breaks off is taken up where it was, by this command or the next one.
     Exit code 7: a day is not there or was refused; the others are. 9: nothing came.
     """
+    _span(first, last)
     place = opened_market(market, config, data_dir)
     import asyncio
 
@@ -374,8 +375,8 @@ def _end_with_nothing(
 
 
 def _span(first: datetime | None, last: datetime | None) -> tuple[date | None, date | None]:
-    """The days of --from and --to. Raise CommandError for a span that ends before it begins."""
+    """The days of --from and --to. Raise UsageError for a span that ends before it begins."""
     if first is not None and last is not None and last < first:
         text = f"expected --to on the day of --from or after it, got {first.date()} to {last.date()}; swap them"
-        raise CommandError(text, ExitCode.REFUSED)
+        raise click.UsageError(text)
     return first.date() if first is not None else None, last.date() if last is not None else None

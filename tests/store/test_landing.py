@@ -166,7 +166,7 @@ def test_random_records_are_seen_alike_wherever_they_are_moved(
 def test_what_lands_is_the_row_that_is_stored(stores: Stores, records: list[Any]) -> None:
     """No record that lands is refused when it is moved, or looks different then.
 
-    In the order of their numbers: a query without one has the newest rows first, wherever those begin.
+    Compared in the order of their numbers: rows of one commit are stored in any order.
     """
     con, found = stores[0], Rows(offsets={"al'ice": len(records)})
     for seq, record in enumerate(records, 1):

@@ -264,7 +264,12 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     path.write_text(json.dumps(document))
     with duckdb.connect(str(database_path(session.data_dir))) as con:
         put(con, Rows(), lands=False)
-        con.execute("UPDATE execution_rows_stored SET realised_pnl = realised_pnl + 5 WHERE exec_id = ?", [wrong[0]])
+        con.execute(
+            "UPDATE execution_rows_stored AS kept SET odd_ids = json_merge_patch(coalesce(kept.odd_ids, '{}'), "
+            "json_object('realised_pnl', CAST(read.realised_pnl + 5 AS VARCHAR))) "
+            "FROM executions AS read WHERE kept.exec_id = ? AND read.exec_id = CAST(kept.exec_id AS VARCHAR)",
+            [wrong[0]],
+        )
         leg = ", ".join(SUM_KEYS[1:])
         con.execute(
             f"UPDATE daily_sums_stored SET realised_pnl = realised_pnl + 5 WHERE (day, {leg}) IN "

@@ -75,8 +75,9 @@ def test_days_that_were_asked_for_and_are_not_there(typed: Typed) -> None:
     assert "1 day looked at, 4 things wrong\n" in found
     nothing = typed("check", "BTCUSDT", "--from", "2026-09-02", code=ExitCode.NOTHING)
     assert "no market data of BTCUSDT from 2026-09-02 to the last day in" in nothing
-    swapped = typed("check", "--from", "2026-09-02", "--to", "2026-09-01", code=ExitCode.REFUSED)
-    assert "expected --to on the day of --from or after it, got 2026-09-02 to 2026-09-01; swap them" in swapped
+    for words in (("check",), ("export", "BTCUSDT", "--out", str(typed.home / "px")), ("fetch", "BTCUSDT")):
+        swapped = typed(*words, "--from", "2026-09-02", "--to", "2026-09-01", code=ExitCode.USAGE)
+        assert "expected --to on the day of --from or after it, got 2026-09-02 to 2026-09-01; swap them" in swapped
 
 
 def test_a_gap_is_as_long_as_it_is_said_to_be(typed: Typed) -> None:
