@@ -153,7 +153,7 @@ def test_gaps_outside_the_span_are_not_of_it(place):
     )
     kept = result.summary["market"]["BTCUSDT"]["gaps"]
     assert [(low - begin_ms, high - begin_ms) for low, high in kept] == [(540_000, 600_000 - begin_ms % 86_400_000)]
-    assert any("BTCUSDT: 1 gaps in the data, 0.0 h together" in text for text in result.summary["warnings"])
+    assert any("BTCUSDT: 1 gap in the data, 0.0 h together" in text for text in result.summary["warnings"])
     result.close()
 
 
