@@ -6,7 +6,7 @@ comes: if it is the short leg, the long leg has already been decided with the ol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from gridbot.core.events import TickerEvent
@@ -15,8 +15,9 @@ from gridbot.core.vocabulary import Direction, Side
 from gridbot.strategies.grid.grid_memory import GridMemory, plan_of, rebuilt
 from gridbot.strategies.grid.known_interval import Edges, Eligibility
 from gridbot.strategies.grid.leg_decision import LevelOrders, decide_levels, most_orders, sort_out
+from gridbot.strategies.grid.plan import Plan
 
-__all__ = ["Decision", "OrdersView", "decide", "judge"]
+__all__ = ["Decision", "OrdersView", "decide", "edges_without_closes", "judge"]
 
 _DIRECTIONS = (Direction.LONG, Direction.SHORT)
 
@@ -63,6 +64,24 @@ def judge(
             edges = edges or rule.at(plan, price)
             decide_levels(plan, direction, of_leg, resting, edges, make, intents)
     return memory, tuple(intents), edges, recognisable
+
+
+def edges_without_closes(
+    plan: Plan, price: Decimal, orders: LimitOrders, rule: Eligibility, legs: Collection[Direction]
+) -> Edges | None:
+    """What would change the answer at a price, where closes of these legs do not count; as `judge` gives it.
+
+    For orders of which the answer asks for no cancel.
+    """
+    edges: Edges | None = None
+    for direction in _DIRECTIONS:
+        resting = orders.sides(direction)
+        for _, ticks, _, buys in plan.opens[direction] if direction in legs else plan.walk:
+            if ticks not in resting:
+                if edges is None:
+                    edges = rule.at(plan, price)
+                edges.note(ticks, buys=buys)
+    return edges
 
 
 def _sides(orders: Iterable[LimitOrder]) -> dict[int, Side]:
