@@ -10,6 +10,7 @@ import pytest
 from gridbot.config.models import GridbotConfig
 from gridbot.records.journal import JournalBusy
 from gridbot.risk.holds import Held, Hold, Holds, Who
+from gridbot.state.state_files import StateFiles
 from gridbot.system_ports import SystemClock
 from gridbot.worker.account_disk import AccountDisk
 from gridbot.worker.outside import Outside
@@ -33,10 +34,16 @@ def opened(data_dir: Path, config: GridbotConfig | None = None) -> AccountDisk:
     )
 
 
+def next_number(disk: AccountDisk) -> int:
+    """Once its file says that the block is used."""
+    assert isinstance(disk.files, StateFiles)
+    assert disk.files.flush()
+    return disk.generations.next()
+
+
 def test_the_next_process_goes_on_from_what_was_closed(tmp_path: Path) -> None:
     disk = opened(tmp_path)
-    assert disk.files.flush()
-    first = disk.generations.next()
+    first = next_number(disk)
     disk.holds.keep("btc", PAUSED)
     disk.close("the test is over")
     assert disk.lost() == ""
@@ -44,8 +51,7 @@ def test_the_next_process_goes_on_from_what_was_closed(tmp_path: Path) -> None:
     following = opened(tmp_path)
     assert following.holds.of("btc") == PAUSED
     assert following.recorder.last_seq > disk.recorder.last_seq, "its own start is recorded behind the end of the first"
-    assert following.files.flush()
-    assert following.generations.next() > first
+    assert next_number(following) > first
     following.close("the test is over")
 
 
