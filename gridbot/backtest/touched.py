@@ -18,6 +18,11 @@ class Touched:
     def __init__(self) -> None:
         self._symbols: set[str] | None = None
 
+    @property
+    def symbols(self) -> Symbols:
+        """Which they are, without looking at them."""
+        return self._symbols
+
     def note(self, about: Symbols) -> None:
         """Something has happened to these; None: to all."""
         if about is None:
