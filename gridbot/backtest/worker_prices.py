@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from gridbot.backtest.drive_line import Line, earlier, is_ahead
 from gridbot.backtest.mark_feed import FAR
@@ -167,12 +167,15 @@ class WorkerPrices:
     def may_wait(self, until_us: int) -> bool:
         """Whether no price of a line that has to be looked at again comes before something else happens, at a time
         (µs UTC): then it is looked at after that, once for both."""
-        touched, ticker_us = self._worker.touched.symbols, self._ticker_us
-        if touched is None or self._sees_all:
-            lines: Iterable[Line] = self._lines
-        else:
-            lines = [*self._unsteady.values(), *[self._by_symbol[symbol] for symbol in touched]]
-        return all([line.tickers.next_ms * 1000 + ticker_us > until_us for line in lines])
+        touched, by_symbol, before_ms = (
+            self._worker.touched.symbols,
+            self._by_symbol,
+            (until_us - self._ticker_us) // 1000,
+        )
+        for symbol in by_symbol if touched is None or self._sees_all else (*touched, *self._unsteady):
+            if by_symbol[symbol].tickers.next_ms <= before_ms:
+                return False
+        return True
 
     def look(self) -> None:
         """Look where the worker has to look next, if something has happened. Each line is brought up to date before."""

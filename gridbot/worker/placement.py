@@ -23,6 +23,7 @@ __all__ = ["Placement"]
 
 ZERO = Decimal(0)
 _NOT_COVERED = Refusal.NOT_COVERED
+LEGS: Final = tuple(Direction)
 ROUTINE: Final = frozenset({Refusal.LEVEL_TAKEN, Refusal.NOT_COVERED})
 """The level waits until its old order is gone, or until there is a position to close."""
 WIRE_ORDER: Final = itemgetter(0, 1)
@@ -136,7 +137,7 @@ class Placement:
         """
         if not ROUTINE.issuperset(self.refusals):
             return None
-        legs = [direction for direction in Direction if not self._covers_a_close(direction)]
+        legs = [direction for direction in LEGS if not self._covers_a_close(direction)]
         if not intents or self.settled.is_bare(intents):
             return legs
         moment = self.settled.moment()

@@ -47,7 +47,8 @@ def judge(
     most = most_orders(plan)
     intents: list[Intent] = []
     edges: Edges | None = None
-    recognisable = isinstance(orders, LimitOrders)
+    shown = orders if isinstance(orders, LimitOrders) else None
+    recognisable = shown is not None
     for direction in _DIRECTIONS:
         of_leg = orders[direction]
         if len(of_leg) > most:
@@ -56,7 +57,7 @@ def judge(
             intents.extend(make.cancels(of_leg, direction, "rebuild"))
             recognisable = False
             continue
-        resting = orders.sides(direction) if isinstance(orders, LimitOrders) else _sides(of_leg)
+        resting = _sides(of_leg) if shown is None else shown.sides(direction)
         if len(resting) != len(of_leg):
             of_leg = sort_out(plan, direction, of_leg, make, intents)
             resting = _sides(of_leg)
