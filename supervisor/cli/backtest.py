@@ -18,8 +18,8 @@ from supervisor.cli.options import example, load_or_refuse, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from gridbot.backtest.backtest_run import Progress
     from gridbot.backtest.result import Result
+    from gridbot.backtest.run_sums import Progress
 
 __all__ = ["backtest"]
 
@@ -84,7 +84,8 @@ def _run(given: dict[str, Any]) -> None:
             raise click.UsageError(f"expected --{option.strip('_')} DATE, such as --{option.strip('_')} 2026-09-01")
     loaded = load_or_refuse(find_config(given["config"]), given["data_dir"])
     need_backtest_extra()
-    from gridbot.backtest.backtest_run import AskedWrongly, CannotRun, run
+    from gridbot.backtest.backtest_run import run
+    from gridbot.backtest.cannot_run import AskedWrongly, CannotRun
     from gridbot.backtest.mark_feed import DayRefusedHere
     from gridbot.backtest.run_options import Latency, Options
     from gridbot.config.errors import ConfigError
@@ -123,8 +124,6 @@ def _run(given: dict[str, Any]) -> None:
         raise click.UsageError(str(error)) from None
     except (CannotRun, DayRefusedHere, MarketError) as error:
         raise CommandError(str(error), ExitCode.REFUSED) from None
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
     finally:
         bar.end()
     _tell(result)
