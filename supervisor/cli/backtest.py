@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ import click
 from gridbot.command_line import pasteable
 from gridbot.commands.wording import counted
 from gridbot.config.paths import data_directory, find_config
+from gridbot.doors.bounded_json import JsonMistake, read_json
+from gridbot.doors.plain_text import one_line
 from supervisor.cli.backtest_extra import need_backtest_extra
 from supervisor.cli.options import example, load_or_refuse, place_options
 from supervisor.exit_codes import CommandError, ExitCode
@@ -74,8 +76,18 @@ def list_runs(config: str | None, data_dir: str | None) -> None:
         end = "" if row["finished"] else f", process {row['process']} runs it" if row["process"] else ", broken off"
         click.echo(
             f"{row['name']}  {row['from_ts']:%Y-%m-%d %H:%M} to {row['to_ts']:%Y-%m-%d %H:%M}  "
-            f"{', '.join(row['accounts'])}  {counted(row['fills'], 'fill')}{end}"
+            f"{', '.join(row['accounts'])}  {counted(row['fills'], 'fill')}{end}{_tried(row)}"
         )
+
+
+def _tried(row: Mapping[str, Any]) -> str:
+    """The settings that a run had instead of the file's: by these runs are told apart."""
+    try:
+        options = read_json(row.get("options") or "{}")
+    except JsonMistake:
+        return ""
+    overrides = options.get("overrides") if isinstance(options, dict) else None
+    return "".join(f"  {one_line(str(each), 80)}" for each in overrides) if isinstance(overrides, list) else ""
 
 
 def _run(given: dict[str, Any]) -> None:

@@ -61,6 +61,7 @@ def test_a_run_says_what_came_of_it_and_is_listed(place):
 
 def test_other_settings_are_tried_and_checked_as_those_of_the_file(place):
     assert "alice btc: 1 fill" in called(place, *SPAN, "--set", "grid_step=0.9").output
+    assert called(place, "list").output.endswith("alice  1 fill  grid_step=0.9\n")
     text, code = refused(place, "--set", "grid_stp=0.3")
     assert (code, "did you mean `grid_step`?" in text) == (ExitCode.CONFIG, True)
     text, code = refused(place, "--set", "caps.max_open_orders=none")
