@@ -48,8 +48,8 @@ def feeds_of(
             raise CannotRun(f"expected trades of {symbol} in the span, its days have none there: {how}")
         about = _about(symbol, (market.day(symbol, day) for day in there), begin // 1000, end // 1000, sums)
         if missing := _missing(there, first, last):
-            days, of = sum((upto - since).days + 1 for since, upto in missing), (last - first).days + 1
-            sums.warn(f"{symbol}: {days} of {of} days are missing and were jumped over: {_named(missing)}")
+            days, wanted = sum((upto - since).days + 1 for since, upto in missing), (last - first).days + 1
+            sums.warn(f"{symbol}: {days} of {wanted} days are missing and were jumped over: {_named(missing)}")
         found[symbol] = feed, about
     return found
 

@@ -53,9 +53,8 @@ def test_import_list_check_and_export(typed: Typed) -> None:
         "1 file, 0 refused, 2 rows read, 1 day",
     ]
     assert [line.split() for line in typed("list").replace("of ", "of_").replace("with ", "with_").splitlines()] == [
-        ["symbol", "from", "to", "days", "of_trades", "of_candles", "of_tickers", "with_marks", "with_fundings"]
-        + ["ticks", "gaps"],
-        ["BTCUSDT", "2026-09-01", "2026-09-01", "1", "1", "0", "0", "0", "0", "2", "1"],
+        "symbol from to days of_trades of_candles of_tickers with_marks with_fundings ticks gaps".split(),
+        "BTCUSDT 2026-09-01 2026-09-01 1 1 0 0 0 0 2 1".split(),
     ]
     assert "2026-09-01  trades      2      0         0     1  0.10  0.001  BTCUSDT2026-09-01.csv" in typed(
         "list", "BTCUSDT"
