@@ -140,7 +140,11 @@ def _tell_import(done: ImportResult) -> None:
 
     if done.days:
         click.echo(day_table(done.days))
+    for text in done.passed_over:
+        click.echo(one_line(text, 1000))
     for file in done.files:
+        if not file.rows and file.refused is None:
+            click.echo(f"no rows: {one_line(str(file.path))}")
         for line in file.named:
             click.echo(f"left out: {one_line(line)}")
         if file.skipped > len(file.named):
@@ -238,10 +242,16 @@ def fetch_command(
     place = opened_market(market, config, data_dir)
     import asyncio
 
-    from gridbot.market.archive import Wanted, fetch
-    from gridbot.market.download import Download
+    from gridbot.market.archive import ARCHIVE, REST, Wanted, fetch
+    from gridbot.market.download import Download, FetchFailed, require_address
     from supervisor.cli.data_progress import byte_progress
+    from supervisor.cli.data_tables import spans_in_words
 
+    for option, url, usual in (("--archive", archive, ARCHIVE), ("--rest", rest, REST)):
+        try:
+            require_address(option, url, usual)
+        except FetchFailed as error:
+            raise click.UsageError(str(error)) from None
     wanted = Wanted(symbol, first.date(), last.date(), candles, again, derive, skip_bad, archive, rest)
 
     async def run() -> Fetched:
@@ -255,8 +265,8 @@ def fetch_command(
     if done.there:
         are = "was" if len(done.there) == 1 else "were"
         click.echo(f"{counted(len(done.there), 'day')} {are} there already; --again fetches what is there all the same")
-    for day in done.missing:
-        click.echo(f"missing: the archive has no trades of {symbol} on {day}; --candles takes minute candles", err=True)
+    for span in spans_in_words(done.missing):
+        click.echo(f"missing: the archive has no trades of {symbol} {span}; --candles takes minute candles", err=True)
     if done.missing or done.result.refused:
         sys.exit(ExitCode.REFUSED if done.result.days else ExitCode.NOTHING)
 
@@ -275,7 +285,7 @@ def list_command(symbols: tuple[str, ...], market: str | None, config: str | Non
             documents = [document for symbol in symbols for document in place.documents(symbol)]
             text = document_table(documents)
         else:
-            documents = [document for symbol in place.symbols() for document in place.documents(symbol)]
+            documents = [document for symbol in place.known() for document in place.documents(symbol)]
             text = symbol_table(documents)
     if not documents:
         _end_with_nothing(place, symbols)
@@ -313,7 +323,7 @@ def check_command(
     begin, end = _span(first, last)
     wrong = 0
     with _plain_errors():
-        names = symbols or place.symbols()
+        names = symbols or place.known()
         days = sum(len(days_between(place, symbol, begin, end)) for symbol in names)
         for symbol in names if days else ():
             notes: dict[str, int] = {}
@@ -366,7 +376,7 @@ def _end_with_nothing(
 ) -> NoReturn:
     """Say that nothing is there of what was asked for, and what is; exit code 9."""
     with _plain_errors():
-        there = place.symbols()
+        there = place.known()
     of = f" of {', '.join(symbols)}" if symbols else ""
     of += f" from {begin or 'the first day'} to {end or 'the last day'}" if begin or end else ""
     known = f"; there is data of {', '.join(there[:20])}" if of and there else ""
