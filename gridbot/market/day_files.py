@@ -45,7 +45,7 @@ def read_document(directory: Path) -> DayDocument | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise MarketError(f"{path}: cannot be read: {error}") from error
+        raise MarketError(f"{path}: cannot be read: {error}; remove {directory} and import the day again") from error
 
 
 def put_day(directory: Path, day: Day) -> DayDocument:

@@ -6,9 +6,9 @@ and with it each day that it would have been a part of; those that are there sta
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -92,12 +92,14 @@ def import_files(
     """
     try:
         with locked(market.root), DaySpool(market.root / SPOOL) as spool:
-            return _Import(market, input_files(paths), rules, options or ImportOptions(), on_rows, spool).run()
+            return _Import(
+                market, input_files(paths, market.root), rules, options or ImportOptions(), on_rows, spool
+            ).run()
     except OSError as error:
         raise unwritable(market.root, error) from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def locked(root: Path) -> Iterator[None]:
     """One writer at a time below a directory of market data. Raise MarketError."""
     try:
@@ -183,9 +185,12 @@ class _Import:
         return touched
 
     def _layout(self, file: InputFile, rows: Rows) -> Layout:
-        kind = self._options.kind or rows.hints.get("kind") or ("marks" if file.is_marks else None)
+        names, kind = list(rows.columns), self._options.kind or rows.hints.get("kind")
+        if kind is None and file.is_marks:
+            with contextlib.suppress(LayoutRefused):
+                return layout_of(names, "marks", self._options.columns)
         try:
-            return layout_of(list(rows.columns), kind, self._options.columns)
+            return layout_of(names, kind, self._options.columns)
         except LayoutRefused as error:
             raise MarketError(f"{file.path}: {error}") from None
 

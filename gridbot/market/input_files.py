@@ -25,6 +25,8 @@ NAME: Final = re.compile(
 )
 DATE: Final = re.compile(r"[-_]?([0-9]{4}-[0-9]{2}-[0-9]{2})(?![0-9_-]*[0-9]{4}-[0-9]{2}-[0-9]{2})")
 OTHER_PRICES: Final = ("premium_index", "spot_index", "index_price", "index-price", "indexprice", "premium-index")
+MARKS: Final = re.compile(r"(?<![a-z])(?i:mark(?!et|ed|er|in))")
+"""A word of its own, not a part of market or benchmark."""
 NAMED: Final = 5
 
 
@@ -45,17 +47,18 @@ class InputFiles(NamedTuple):
     passed_over: list[str]
 
 
-def input_files(paths: Iterable[Path]) -> InputFiles:
+def input_files(paths: Iterable[Path], apart: Path | None = None) -> InputFiles:
     """Files of market data: those named, and all of the known kinds below the directories named, by name.
 
-    A file that is there by two names, such as by a link, is read once. Raise MarketError for a file of another kind
-    that was named, and for what is not there.
+    `apart` is a directory that is left out where it is below another: what was imported before. A file that is there by
+    two names, such as by a link, is read once. Raise MarketError for a file of another kind that was named, and for
+    what is not there.
     """
     found: dict[tuple[int, int] | Path, InputFile] = {}
     said: list[str] = []
     for path in paths:
         if path.is_dir():
-            taken, passed = _below(path)
+            taken, passed = _below(path, apart.resolve() if apart else None)
             for inner in taken:
                 found.setdefault(_identity(inner), _named(inner))
             said += passed
@@ -82,13 +85,13 @@ def rows_of(path: Path) -> Iterator[Rows]:
     return read_table(path)
 
 
-def _below(directory: Path) -> tuple[list[Path], list[str]]:
+def _below(directory: Path, apart: Path | None) -> tuple[list[Path], list[str]]:
     """Files that can be read, and words about the others. Links to directories are not followed: one may lead back."""
     taken: list[Path] = []
     unknown: list[str] = []
     index: list[str] = []
     for place, folders, names in os.walk(directory, onerror=_unreadable):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if apart is None or Path(place, name).resolve() != apart)
         for name in sorted(names):
             path = Path(place, name)
             if name.startswith("."):
@@ -133,13 +136,13 @@ def _is_of_index(path: Path) -> bool:
 
 def _named(path: Path) -> InputFile:
     name = path.name
-    lowered = name.lower()
+    is_marks = MARKS.search(name) is not None
     found = NAME.match(name)
     if found is None:
-        return InputFile(path, None, None, "mark" in lowered)
+        return InputFile(path, None, None, is_marks)
     dated = DATE.match(name, found.end())
     try:
         day = date.fromisoformat(dated.group(1)) if dated else None
     except ValueError:
         day = None
-    return InputFile(path, found.group(1) or found.group(2), day, "mark" in lowered)
+    return InputFile(path, found.group(1) or found.group(2), day, is_marks)

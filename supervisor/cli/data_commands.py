@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
@@ -15,6 +15,7 @@ from gridbot.commands.wording import counted
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line
 from supervisor.cli.backtest_extra import need_backtest_extra
+from supervisor.cli.data_map import KINDS, column_options, described_by
 from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["data", "market_option", "opened_market"]
 
-KINDS: Final = ("trades", "candles", "marks", "fundings", "tickers")
 DAY: Final = click.DateTime(["%Y-%m-%d"])
 NAMED: Final = 20
-LONGEST_MAP: Final = 1 << 16
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -110,17 +109,21 @@ def import_command(
     place = opened_market(market, config, data_dir)
     if derive and instruments is not None:
         raise click.UsageError("expected --derive or --instruments, got both")
+    from gridbot.market.day_rows import SYMBOL
     from gridbot.market.importer import ImportOptions, import_files
     from gridbot.market.rule_book import RuleBook, read_instruments
     from supervisor.cli.data_progress import row_progress
 
-    said = _described(column_map)
+    said = described_by(column_map)
+    symbol = said.symbol if symbol is None else symbol
+    if symbol is not None and not SYMBOL.fullmatch(symbol):
+        raise click.UsageError(f"--symbol: expected a symbol such as BTCUSDT, got {symbol!r}")
     with _plain_errors():
         rules = RuleBook(read_instruments(instruments) if instruments else None, str(instruments), derive=derive)
         options = ImportOptions(
             kind=kind or said.kind,
-            symbol=symbol or said.symbol,
-            columns={**said.columns, **_column_options(columns)},
+            symbol=symbol,
+            columns={**said.columns, **column_options(columns)},
             skip_bad=skip_bad,
             replace=replace,
             quiet_ms=gap * 60_000,
@@ -159,44 +162,6 @@ def _tell_import(done: ImportResult) -> None:
     click.echo(
         f"{counted(len(done.files), 'file')}, {refused} refused, {counted(rows, 'row')} read, {counted(days, 'day')}"
     )
-
-
-def _column_options(columns: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for text in columns:
-        part, equals, name = text.partition("=")
-        if not equals or not part or not name:
-            raise click.UsageError(f"--column: expected PART=NAME, such as time=when, got {text!r}")
-        found[part] = name
-    return found
-
-
-class _Described:
-    """What a --map file says of the files."""
-
-    def __init__(self, document: Any) -> None:
-        if not isinstance(document, Mapping):
-            raise ValueError("expected lines such as `as: candles`, `symbol: BTCUSDT` and `columns: {time: when}`")
-        self.kind: str | None = document.get("as")
-        self.symbol: str | None = document.get("symbol")
-        self.columns: dict[str, str] = document.get("columns") or {}
-        texts = [self.symbol or "", *self.columns, *self.columns.values()]
-        if self.kind not in (*KINDS, None) or not all(isinstance(text, str) for text in texts):
-            raise ValueError(f"expected `as` to be one of {', '.join(KINDS)}, and names as text")
-        if unknown := document.keys() - {"as", "symbol", "columns"}:
-            raise ValueError(f"expected as, symbol and columns, got {sorted(map(str, unknown))}")
-
-
-def _described(path: Path | None) -> _Described:
-    if path is None:
-        return _Described({})
-    import yaml
-
-    try:
-        with path.open("rb") as file:
-            return _Described(yaml.safe_load(file.read(LONGEST_MAP)) or {})
-    except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
-        raise click.UsageError(f"--map {path}: {one_line(str(error))}") from None
 
 
 @data.command("fetch", epilog=example("data fetch BTCUSDT --from 2026-09-01 --to 2026-09-07"))

@@ -114,12 +114,19 @@ def test_a_disk_that_takes_nothing_is_said(place: Place) -> None:
         ("BTCUSDT-2026-09.csv.gz", "BTCUSDT", None),
         ("BTCUSDT2026-13-01.csv", "BTCUSDT", None),
         ("ETHUSDT-1m-futures.feather", "ETHUSDT", None),
+        ("BTCUSDT_markprice.csv", "BTCUSDT", None),
+        ("market.csv", None, None),
+        ("BTCUSDT-benchmark.csv", "BTCUSDT", None),
         ("mine.csv", None, None),
     ],
 )
 def test_what_a_name_says(place: Place, name: str, symbol: str | None, day: date | None) -> None:
     (found,) = input_files([place.file(name, "x")]).files
-    assert (found.symbol, found.day, found.is_marks) == (symbol, day, "mark" in name)
+    assert (found.symbol, found.day, found.is_marks) == (
+        symbol,
+        day,
+        "mark" in name.replace("market", "").replace("benchmark", ""),
+    )
 
 
 def test_a_directory_is_gone_through_without_following_links(place: Place) -> None:
