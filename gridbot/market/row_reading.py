@@ -278,7 +278,8 @@ class FileRows:
             else:
                 why = f"expected a candle that ends on the day (UTC) on which it begins, got {span} from {came}"
             self._mistakes.add(int(rows.numbers[place]), why)
-        return good & ~beside & ~split
+        kept: Mask = good & ~beside & ~split
+        return kept
 
     def _fundings(self, symbol: str, rows: Rows, layout: Layout, at: Whole, good: Mask) -> Iterator[Funding]:
         for place in np.flatnonzero(good):
