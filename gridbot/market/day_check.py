@@ -75,7 +75,7 @@ def check_symbol(
         yield from (Finding(symbol, day, text) for text in found)
         yield from (Finding(symbol, day, text, is_note=True) for text in _notes(document))
         if document.kind is not None:
-            before = _last_of(market, document, before.marked_ms) if not found else _Before(day, 0, before.marked_ms)
+            before = _last_of(market, document, before, is_right=not found)
     if last is not None and (missing := (last - chosen[-1].date).days):
         yield Finding(symbol, last, f"expected this day, {missing} are missing after {chosen[-1].date}")
 
@@ -222,9 +222,14 @@ def _alike(day: Day) -> float:
     return float(np.count_nonzero(same) / len(same))
 
 
-def _last_of(market: Market, document: DayDocument, marked_ms: int | None) -> _Before:
-    day = market.day(document.symbol, document.date)
-    return _Before(document.date, int(day.prices[-1]), int(day.marks_ms[-1]) if len(day.marks) else marked_ms)
+def _last_of(market: Market, document: DayDocument, before: _Before, *, is_right: bool) -> _Before:
+    """What is before the day after. The price of a day in which something is wrong is not held against that one."""
+    try:
+        day = market.day(document.symbol, document.date)
+    except MarketError:
+        return _Before(document.date, 0, before.marked_ms)
+    marked_ms = int(day.marks_ms[-1]) if len(day.marks) else before.marked_ms
+    return _Before(document.date, int(day.prices[-1]) if is_right else 0, marked_ms)
 
 
 def _clock(ms: int, *, is_end: bool = False) -> str:

@@ -104,7 +104,8 @@ def _below(directory: Path, apart: Path | None) -> tuple[list[Path], list[str]]:
                 taken.append(path)
     said = []
     if unknown:
-        said.append(f"{directory}: passed over {_listed(unknown)}: market data ends with {ENDINGS}")
+        ends = "" if taken else f": market data ends with {ENDINGS}"
+        said.append(f"{directory}: passed over {_listed(unknown)}{ends}")
     if index:
         said.append(f"{directory}: passed over {_listed(index)}: index prices are nobody's to trade at")
     if not taken and not said:

@@ -18,7 +18,7 @@ LONGEST_MAP: Final = 1 << 16
 
 def column_options(columns: tuple[str, ...]) -> dict[str, str]:
     """What each of our parts is called in the files. Raise UsageError."""
-    found = {}
+    found: dict[str, str] = {}
     for text in columns:
         part, equals, name = text.partition("=")
         if not equals or not part or not name:

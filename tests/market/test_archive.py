@@ -139,7 +139,7 @@ async def test_a_file_without_trades_is_as_good_as_none(market: Market, content:
 
 @pytest.mark.parametrize(("more", "requests"), [({}, 2), ({"skip_bad": True}, 1)])
 async def test_a_refused_file_is_fetched_anew_but_for_other_rules(
-    market: Market, more: dict[str, bool], requests: int
+    market: Market, more: dict[str, Any], requests: int
 ) -> None:
     """By the same rules it would be refused again, though the server has a right one by now."""
     async with archive_server() as server:

@@ -150,9 +150,12 @@ def test_what_a_directory_has_beside_market_data_is_said(place: Place) -> None:
     done = place.take()
     assert (done.refused, [day.date.day for day in done.days]) == ([], [2])
     unknown, index = done.passed_over
-    assert "passed over 4 files (BTCUSDT2026-09-01.csv, a.txt, b.csv.zip, c.parquet.gz): market data ends" in unknown
+    assert "passed over 4 files (BTCUSDT2026-09-01.csv, a.txt, b.csv.zip, c.parquet.gz)" in unknown
     assert "passed over 1 file (BTCUSDT2026-09-01_premium_index.csv.gz): index prices" in index
     (place.home / "empty").mkdir()
+    (place.home / "other").mkdir()
+    place.file("other/x.xlsx", "x")
+    assert "1 file (x.xlsx): market data ends with .csv, " in place.take(place.home / "other").passed_over[0]
     assert "expected files of market data, got none" in place.take(place.home / "empty").passed_over[0]
 
 
