@@ -168,20 +168,19 @@ class FileRows:
         start = day_start_ms(self._day)
         inside = (at >= start) & (at < start + DAY_MS)
         for place in np.flatnonzero(good & ~inside):
-            came = datetime.fromtimestamp(int(at[place]) / 1000, UTC)
-            self._mistakes.add(
-                int(rows.numbers[place]),
-                f"expected a time of {self._day}, as the file is named, got {came:%Y-%m-%d %H:%M:%S}; "
-                "--skip-bad leaves such rows out, under a name without the day they come in",
-            )
+            why = f"expected a time of {self._day}, as the file is named, got {_when(at[place])}; "
+            self._wrong(rows, place, why + "--skip-bad leaves such rows out, under a name without the day they come in")
         return inside
+
+    def _wrong(self, rows: Rows, place: np.intp, why: str) -> None:
+        self._mistakes.add(int(rows.numbers[place]), why)
 
     def _column(self, rows: Rows, texts: pa.StringArray, part: str, reader: _Reader) -> tuple[Whole, Mask]:
         values = reader(texts)
         good = values >= 0
         for place in np.flatnonzero(~good):
             why = "" if self._mistakes.count > NAMED else reader.why(texts[int(place)].as_py())
-            self._mistakes.add(int(rows.numbers[place]), f"{part}: {why}")
+            self._wrong(rows, place, f"{part}: {why}")
         return values, good
 
     def _part(self, rows: Rows, layout: Layout, part: str, reader: _Reader) -> tuple[Whole, Mask]:
@@ -252,7 +251,7 @@ class FileRows:
         fits = (low <= np.minimum(first, last)) & (np.maximum(first, last) <= high)
         for place in np.flatnonzero(good & ~fits):
             said = ", ".join(f"{part} {rows.columns[layout.columns[part]][int(place)].as_py()}" for part in PRICES)
-            self._mistakes.add(int(rows.numbers[place]), f"expected low <= open, close <= high, got {said}")
+            self._wrong(rows, place, f"expected low <= open, close <= high, got {said}")
         good = good & fits
         grid = self._grids.get((symbol, kind)) or grid_of(at[good])
         if grid.is_sure:
@@ -271,13 +270,13 @@ class FileRows:
         beside = ((at - grid.offset_ms) % grid.span_ms != 0) & is_known
         split = (at % DAY_MS + grid.span_ms > DAY_MS) & (kind == "candles")
         for place in np.flatnonzero(good & (beside | split)):
-            came = f"{datetime.fromtimestamp(int(at[place]) / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+            came = _when(at[place])
             span = f"{grid.span_ms / 1000:g} s"
             if beside[place]:
                 why = f"expected a candle that begins some times {span} after or before the others, got {came}"
             else:
                 why = f"expected a candle that ends on the day (UTC) on which it begins, got {span} from {came}"
-            self._mistakes.add(int(rows.numbers[place]), why)
+            self._wrong(rows, place, why)
         kept: Mask = good & ~beside & ~split
         return kept
 
@@ -306,6 +305,10 @@ class FileRows:
             records[name] = values
         records["file"] = self._number
         return records
+
+
+def _when(ms: np.int64) -> str:
+    return f"{datetime.fromtimestamp(int(ms) / 1000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _ids(*columns: Whole) -> NDArray[np.uint64]:
