@@ -33,7 +33,7 @@ from gridbot.config.models import GridbotConfig
 from gridbot.config.snapshots import account_snapshot
 from gridbot.lock_file import Locked
 from gridbot.market.day import Day
-from gridbot.market.mark_holes import is_unmarked
+from gridbot.market.mark_holes import SPARED_MS, is_unmarked
 from gridbot.paper.settings import PaperConfig
 from gridbot.version import __version__
 
@@ -299,6 +299,7 @@ def _about(symbol: str, days: Iterable[Day], begin_ms: int, end_ms: int, sums: _
     kinds: set[str] = set()
     sources: set[str] = set()
     has_marks, unmarked, unfunded = False, 0, 0
+    marked_ms: int | None = None
     for day in days:
         dates.append(day.date.isoformat())
         cut = ((max(low, begin_ms), min(high, end_ms)) for low, high in day.gaps)
@@ -306,7 +307,9 @@ def _about(symbol: str, days: Iterable[Day], begin_ms: int, end_ms: int, sums: _
         kinds.add(day.kind)
         sources.update(day.sources)
         has_marks = has_marks or len(day.marks) > 0
-        unmarked, unfunded = unmarked + (is_unmarked(day) is not None), unfunded + (not day.fundings)
+        unmarked += is_unmarked(day, marked_ms, SPARED_MS) is not None
+        unfunded += not day.fundings
+        marked_ms = int(day.marks_ms[-1]) if len(day.marks) else marked_ms
     if gaps:
         hours = sum(to_ms - from_ms for from_ms, to_ms in gaps) / 3_600_000
         sums.warn(f"{symbol}: {counted(len(gaps), 'gap')} in the data, {hours:.1f} h together")
