@@ -17,7 +17,7 @@ from gridbot.command_line import pasteable
 from gridbot.commands.wording import counted
 from gridbot.config.account_models import StrategyConfig
 from gridbot.market.day import Day
-from gridbot.market.mark_holes import is_unmarked
+from gridbot.market.mark_holes import SPARED_MS, is_unmarked
 
 __all__ = ["feeds_of"]
 
@@ -78,6 +78,7 @@ def _about(symbol: str, days: Iterable[Day], begin_ms: int, end_ms: int, sums: R
     kinds: set[str] = set()
     sources: set[str] = set()
     has_marks, unmarked, unfunded = False, 0, 0
+    marked_ms: int | None = None
     for day in days:
         dates.append(day.date.isoformat())
         cut = ((max(low, begin_ms), min(high, end_ms)) for low, high in day.gaps)
@@ -85,7 +86,9 @@ def _about(symbol: str, days: Iterable[Day], begin_ms: int, end_ms: int, sums: R
         kinds.add(day.kind)
         sources.update(day.sources)
         has_marks = has_marks or len(day.marks) > 0
-        unmarked, unfunded = unmarked + (is_unmarked(day) is not None), unfunded + (not day.fundings)
+        unmarked += is_unmarked(day, marked_ms, SPARED_MS) is not None
+        unfunded += not day.fundings
+        marked_ms = int(day.marks_ms[-1]) if len(day.marks) else marked_ms
     if gaps:
         minutes = sum(to_ms - from_ms for from_ms, to_ms in gaps) / 60_000
         length = f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 from gridbot.doors.plain_text import one_line
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from gridbot.market.day_document import DayDocument
     from gridbot.market.day_writing import DayResult
 
-__all__ = ["day_table", "document_table", "symbol_table"]
+__all__ = ["day_table", "document_table", "spans_in_words", "symbol_table"]
 
 LONGEST_NOTE = 300
 
@@ -81,6 +82,15 @@ def symbol_table(documents: Sequence[DayDocument]) -> str:
             )
         )
     return _table((*head, "ticks", "gaps"), rows)
+
+
+def spans_in_words(days: Sequence[date]) -> Iterator[str]:
+    """Days in words, those that follow one another together."""
+    begin = 0
+    for at, day in enumerate(days):
+        if at + 1 == len(days) or (days[at + 1] - day).days > 1:
+            yield f"on {day}" if at == begin else f"from {days[begin]} to {day} ({at + 1 - begin} days)"
+            begin = at + 1
 
 
 def _sources(day: DayDocument) -> str:
