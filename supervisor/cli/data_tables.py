@@ -67,20 +67,21 @@ def document_table(documents: Sequence[DayDocument]) -> str:
 
 
 def symbol_table(documents: Sequence[DayDocument]) -> str:
-    """One line a symbol."""
-    head = ("symbol", "from", "to", "days", "trades", "candles", "ticks", "marks", "fundings", "gaps")
+    """One line a symbol: of how many days there is what, then ticks and gaps of all of them."""
+    forms = ("trades", "candles", "tickers")
+    head = ("symbol", "from", "to", "days", *(f"of {form}" for form in forms), "with marks", "with fundings")
     rows = []
     for symbol, group in itertools.groupby(documents, key=lambda day: day.symbol):
         days = list(group)
         rows.append(
             (
                 *(symbol, days[0].date, days[-1].date, len(days)),
-                *(sum(day.form == "trades" for day in days), sum(day.form in ("candles", "tickers") for day in days)),
-                *(sum(_count(day, "prices") for day in days), sum(_count(day, "marks") > 0 for day in days)),
-                *(sum(bool(day.fundings) for day in days), sum(len(day.gaps) for day in days)),
+                *(sum(day.form == form for day in days) for form in forms),
+                *(sum(_count(day, "marks") > 0 for day in days), sum(bool(day.fundings) for day in days)),
+                *(sum(_count(day, "prices") for day in days), sum(len(day.gaps) for day in days)),
             )
         )
-    return _table(head, rows)
+    return _table((*head, "ticks", "gaps"), rows)
 
 
 def spans_in_words(days: Sequence[date]) -> Iterator[str]:

@@ -52,7 +52,10 @@ def test_import_list_check_and_export(typed: Typed) -> None:
         "BTCUSDT  2026-09-01  trades      2        0      0         0     1",
         "1 file, 0 refused, 2 rows read, 1 day",
     ]
-    assert "BTCUSDT  2026-09-01  2026-09-01     1       1        0      2      0" in typed("list")
+    assert " ".join(typed("list").split()) == (
+        "symbol from to days of trades of candles of tickers with marks with fundings ticks gaps "
+        "BTCUSDT 2026-09-01 2026-09-01 1 1 0 0 0 0 2 1"
+    )
     assert "2026-09-01  trades      2      0         0     1  0.10  0.001  BTCUSDT2026-09-01.csv" in typed(
         "list", "BTCUSDT"
     )
@@ -74,7 +77,7 @@ def test_what_is_passed_over_and_days_without_ticks_are_told(typed: Typed) -> No
     assert told[2] == f"{typed.home}: passed over 1 file (notes.txt)"
     assert told[3] == f"no rows: {typed.home / 'ETHUSDT2026-09-01.csv'}"
     words = typed("list").splitlines()[1].split()
-    assert words == ["BTCUSDT", *["2026-09-01"] * 2, "1", "0", "0", "0", "0", "1", "0"]
+    assert words == ["BTCUSDT", *["2026-09-01"] * 2, "1", "0", "0", "0", "0", "1", "0", "0"]
     alone = "BTCUSDT 2026-09-01 wrong: expected ticks, got marks or fundings alone; import trades or candles\n"
     assert alone in typed("check", code=ExitCode.DIFFERS)
 
