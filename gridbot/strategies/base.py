@@ -6,7 +6,7 @@ A `StrategyKind` is what `kind:` in a strategy's section of the file names. It d
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -120,9 +120,9 @@ class Strategy(Protocol):
         """As `quiet_interval`, with the answer that each ticker inside gets, the same object each time."""
         ...
 
-    def interval_without_closes(self, legs: Collection[Direction], /) -> tuple[Decimal, Decimal] | None:
-        """As `known_interval`, asked for just before, where the answer asks for no cancel: inside, it differs by
-        nothing but placements that close one of these legs."""
+    @property
+    def opening_interval(self) -> tuple[Decimal, Decimal] | None:
+        """As `known_interval`, where the answer asks for no cancel: inside, it differs by nothing but closes."""
         ...
 
     def on_event(self, event: Event, limit_orders: LimitOrders, /) -> Sequence[Intent]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from operator import itemgetter
 from typing import Final
@@ -23,7 +23,7 @@ __all__ = ["Placement"]
 
 ZERO = Decimal(0)
 _NOT_COVERED = Refusal.NOT_COVERED
-LEGS: Final = tuple(Direction)
+LONG, SHORT = Direction.LONG, Direction.SHORT
 ROUTINE: Final = frozenset({Refusal.LEVEL_TAKEN, Refusal.NOT_COVERED})
 """The level waits until its old order is gone, or until there is a position to close."""
 WIRE_ORDER: Final = itemgetter(0, 1)
@@ -129,26 +129,30 @@ class Placement:
         if len(refused) == len(intents):
             self.settled.note(intents, moment, refused, places)
 
-    def settle(self, intents: Sequence[Intent]) -> Collection[Direction] | None:
-        """Refuse all of these, as `act` would, where they are closes that no leg covers. Returns the legs that cover
-        none; None, and nothing is done, where that is not all.
+    @property
+    def covers_a_close(self) -> bool:
+        """Whether a leg may be large enough for one more close."""
+        return self._covers_a_close(LONG) or self._covers_a_close(SHORT)
+
+    def settle(self, intents: Sequence[Intent]) -> bool:
+        """Refuse all of these as `act` would where no leg covers a close: False, and nothing is done, where there is
+        anything but closes.
 
         Nobody sees that it came sooner: such refusals are no news, and neither are those of before.
         """
         if not ROUTINE.issuperset(self.refusals):
-            return None
-        legs = [direction for direction in LEGS if not self._covers_a_close(direction)]
+            return False
         if not intents or self.settled.is_bare(intents):
-            return legs
+            return True
         moment = self.settled.moment()
         refused: dict[tuple[Direction, int], Refusal] = {}
         for intent in intents:
-            if type(intent) is CancelIntent or not intent.reduce_only or intent.direction not in legs:
-                return None
+            if type(intent) is CancelIntent or not intent.reduce_only:
+                return False
             refused[intent.direction, intent.ticks] = _NOT_COVERED
         self._refused = refused
         self.settled.note(intents, moment, refused, ())
-        return legs
+        return True
 
     def _covers_a_close(self, direction: Direction) -> bool:
         """Whether the position may be large enough for one more close, as small as the exchange takes it."""

@@ -198,14 +198,15 @@ class StrategyRunner:
         self.engine.prepare(self.book.limit_orders)
 
     def settle(self) -> tuple[Decimal, Decimal] | None:
-        """Decide at the last price, and refuse what the next one would only refuse, closes that no leg covers.
+        """Decide at the last price, and refuse what the next one would only refuse: closes that no leg covers.
 
         Where that is all: the prices (as `quiet_interval`) at which nothing but such closes is asked for. Else None.
         """
+        if self.placement.covers_a_close:
+            return None
         self.engine.prepare(self.book.limit_orders)
         known = self.engine.known_interval
-        legs = None if known is None else self.placement.settle(known[2])
-        return None if legs is None else self.engine.interval_without_closes(legs)
+        return self.engine.opening_interval if known is not None and self.placement.settle(known[2]) else None
 
     @property
     def quiet_interval(self) -> tuple[Decimal, Decimal] | None:

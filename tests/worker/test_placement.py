@@ -193,21 +193,22 @@ async def test_closes_that_no_leg_covers_are_refused_before_a_price_comes_and_no
     placement, closes = bench.runner.placement, [place(501_000, Side.SELL), place(502_000, Side.SELL)]
     for more in (place(499_000), CancelIntent("BTCUSDT", "k1", "rebuild", Side.SELL, 503_000, Direction.LONG)):
         mixed = [*closes, more]
-        assert placement.settle(mixed) is None
+        assert not placement.settle(mixed)
         assert not placement.is_settled(mixed)
         assert not placement.refused
-    assert placement.settle(closes) == [Direction.LONG, Direction.SHORT]
+    assert not placement.covers_a_close
+    assert placement.settle(closes)
     assert placement.is_settled(closes)
     assert placement.refusals == {Refusal.NOT_COVERED: 2}
     bench.runner.on_position_update(position(Direction.LONG, "0.03"), source="rest")
     assert not placement.is_settled(closes)
-    assert placement.settle(closes) is None, "one of them can be sent"
-    assert placement.settle([]) == [Direction.SHORT], "nobody asks for it now; at another price somebody may"
+    assert placement.covers_a_close, "one of them can be sent"
+    assert bench.runner.settle() is None
     assert not bench.orders
     assert refusals(bench) == []
     bench.runner.pause()
     placement.act([place(499_000)])
-    assert placement.settle([]) is None, "whoever asks what is wanted in vain is told of it until the next decision"
+    assert not placement.settle([]), "whoever asks what is wanted in vain is told of it until the next decision"
 
 
 async def test_a_level_that_the_engine_holds_for_free_is_tried_again_when_its_old_order_is_gone() -> None:

@@ -6,7 +6,7 @@ comes: if it is the short leg, the long leg has already been decided with the ol
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from gridbot.core.events import TickerEvent
@@ -17,7 +17,7 @@ from gridbot.strategies.grid.known_interval import Edges, Eligibility
 from gridbot.strategies.grid.leg_decision import LevelOrders, decide_levels, most_orders, sort_out
 from gridbot.strategies.grid.plan import Plan
 
-__all__ = ["Decision", "OrdersView", "decide", "edges_without_closes", "judge"]
+__all__ = ["Decision", "OrdersView", "decide", "edges_of_opens", "judge"]
 
 _DIRECTIONS = (Direction.LONG, Direction.SHORT)
 
@@ -67,17 +67,15 @@ def judge(
     return memory, tuple(intents), edges, recognisable
 
 
-def edges_without_closes(
-    plan: Plan, price: Decimal, orders: LimitOrders, rule: Eligibility, legs: Collection[Direction]
-) -> Edges | None:
-    """What would change the answer at a price, where closes of these legs do not count; as `judge` gives it.
+def edges_of_opens(plan: Plan, price: Decimal, orders: LimitOrders, rule: Eligibility) -> Edges | None:
+    """What would change the answer at a price, where closes do not count; as `judge` gives it.
 
     For orders of which the answer asks for no cancel.
     """
     edges: Edges | None = None
     for direction in _DIRECTIONS:
         resting = orders.sides(direction)
-        for _, ticks, _, buys in plan.opens[direction] if direction in legs else plan.walk:
+        for _, ticks, _, buys in plan.opens[direction]:
             if ticks not in resting:
                 if edges is None:
                     edges = rule.at(plan, price)

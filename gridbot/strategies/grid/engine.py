@@ -17,15 +17,15 @@ the next price is in the same interval, its answer is there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from gridbot.core.events import Event, ExecutionEvent, TickerEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.intents import Intent, LimitOrders
-from gridbot.core.vocabulary import Direction, Side
+from gridbot.core.vocabulary import Side
 from gridbot.strategies.base import Wish
-from gridbot.strategies.grid.decision import OrdersView, edges_without_closes, judge
+from gridbot.strategies.grid.decision import OrdersView, edges_of_opens, judge
 from gridbot.strategies.grid.grid_memory import (
     GridMemory,
     GridSetup,
@@ -112,15 +112,14 @@ class GridEngine:
             return None
         return self._known_low, self._known_high, self._known_answer
 
-    def interval_without_closes(self, legs: Collection[Direction], /) -> tuple[Decimal, Decimal] | None:
-        """As `known_interval`, asked for just before, where the answer asks for no cancel: inside, it differs by
-        nothing but placements that close one of these legs."""
+    @property
+    def opening_interval(self) -> tuple[Decimal, Decimal] | None:
+        """As `known_interval`, where the answer asks for no cancel: inside, it differs by nothing but closes."""
         known = self.known_interval
         if known is None or self._known_orders is None or self.last_price is None:
             return None
         plan = plan_of(self._memory)
-        edges = edges_without_closes(plan, self.last_price, self._known_orders, self._rule, legs)
-        return self._rule.holds(plan, edges)
+        return self._rule.holds(plan, edges_of_opens(plan, self.last_price, self._known_orders, self._rule))
 
     def state(self) -> GridState:
         """Everything that has to survive a restart. Save it at start and whenever `state_version` has changed."""
