@@ -8,12 +8,16 @@ every other: its first fill may have an earlier time than its opening. The time 
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from functools import cmp_to_key
+from typing import Protocol, TypeVar
 
-__all__ = ["CLOCK_STEP_MS", "Placed", "is_before"]
+__all__ = ["CLOCK_STEP_MS", "Placed", "has_later_number", "in_order", "is_before", "is_outdated"]
 
 CLOCK_STEP_MS = 30_000
 """By how much (ms) an exchange's clock may be set back without changing the order of anything."""
+
+T = TypeVar("T", bound="Placed")
 
 
 class Placed(Protocol):
@@ -32,3 +36,31 @@ def is_before(one: Placed, other: Placed) -> bool:
     if one.seq and other.seq and one.seq != other.seq and abs(apart_ms) <= CLOCK_STEP_MS:
         return one.seq < other.seq
     return apart_ms < 0
+
+
+def is_outdated(one: Placed, known: Placed) -> bool:
+    """Whether `one`, which came after `known`, was made before it all the same. A later number never was, by how much
+    the exchange's clock may have been set back in between.
+    """
+    return not has_later_number(one, known) and is_before(one, known)
+
+
+def has_later_number(one: Placed, other: Placed) -> bool:
+    """Whether both have numbers, and that of `one` is the later."""
+    return one.seq > other.seq != 0 != one.seq
+
+
+def in_order(made: Iterable[T], symbol_of: Callable[[T], str]) -> list[T]:
+    """The oldest first: those of a symbol as the exchange made them, and symbols among each other by their times."""
+    rows = sorted(made, key=lambda each: each.exchange_ts)
+    places: dict[str, list[int]] = {}
+    for at, row in enumerate(rows):
+        places.setdefault(symbol_of(row), []).append(at)
+    ordered = list(rows)
+    for own in places.values():
+        for at, row in zip(own, sorted((rows[at] for at in own), key=_BY_ORDER), strict=True):
+            ordered[at] = row
+    return ordered
+
+
+_BY_ORDER = cmp_to_key(lambda one, other: is_before(other, one) - is_before(one, other))

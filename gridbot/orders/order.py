@@ -92,9 +92,9 @@ class IllegalTransition(Exception):
 class TrackedOrder:
     """One of our orders, from the decision to its end. Quantities in base coin, `price` in USDT, times in ms UTC.
 
-    `link_id` is the id on the wire. `exchange_ts` is the newest exchange time seen, so that an older message cannot turn
-    the state back (`is_older`, `is_in_doubt`). `sent_ms` is our clock when its create request (last) left, `attempt` how
-    often it did. Changed by its book and by `orders/life.py` alone.
+    `link_id` is the id on the wire. `exchange_ts` is the newest exchange time seen, so that an older message cannot
+    turn the state back (`is_older`, `is_in_doubt`). `sent_ms` is our clock when its create request (last) left,
+    `attempt` how often it did. Changed by its book and by `orders/life.py` alone.
     """
 
     strat_id: str
