@@ -9,7 +9,6 @@ every other: its first fill may have an earlier time than its opening. The time 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cmp_to_key
 from typing import Protocol, TypeVar
 
 __all__ = ["CLOCK_STEP_MS", "Placed", "has_later_number", "in_order", "is_before", "is_outdated"]
@@ -53,14 +52,12 @@ def has_later_number(one: Placed, other: Placed) -> bool:
 def in_order(made: Iterable[T], symbol_of: Callable[[T], str]) -> list[T]:
     """The oldest first: those of a symbol as the exchange made them, and symbols among each other by their times."""
     rows = sorted(made, key=lambda each: each.exchange_ts)
-    places: dict[str, list[int]] = {}
-    for at, row in enumerate(rows):
-        places.setdefault(symbol_of(row), []).append(at)
-    ordered = list(rows)
-    for own in places.values():
-        for at, row in zip(own, sorted((rows[at] for at in own), key=_BY_ORDER), strict=True):
-            ordered[at] = row
-    return ordered
-
-
-_BY_ORDER = cmp_to_key(lambda one, other: is_before(other, one) - is_before(one, other))
+    symbols: dict[str, list[T]] = {}
+    for row in rows:
+        own = symbols.setdefault(symbol_of(row), [])
+        at = len(own)
+        while at and is_before(row, own[at - 1]):
+            at -= 1
+        own.insert(at, row)
+    following = {symbol: iter(own) for symbol, own in symbols.items()}
+    return [next(following[symbol_of(row)]) for row in rows]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
-from gridbot.core.exchange_sequence import in_order
+from gridbot.core.exchange_sequence import is_before
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.orders.ids import parse
 from gridbot.orders.order import OrderState
@@ -77,8 +77,12 @@ def applied_once_in_order(effects: Sequence[Effect], ledger: Ledger) -> list[str
     ]
     if len(set(ids)) < len(ids):
         wrong.append(f"an execution is applied twice: {ids}")
-    if rows != in_order(rows, lambda row: row.symbol):
-        wrong.append(f"executions are applied out of order: {[row.exchange_ts for row in rows]}")
+    newest: dict[str, ExecutionEvent] = {}
+    for row in rows:
+        before = newest.get(row.symbol)
+        if before is not None and is_before(row, before):
+            wrong.append(f"{row.exec_id} is applied after {before.exec_id}, and was made before it")
+        newest[row.symbol] = row
     return wrong
 
 

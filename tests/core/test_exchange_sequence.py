@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
@@ -76,6 +77,14 @@ def test_numbered_ones_that_one_clock_step_spans_have_one_order(first: At, secon
 def test_what_came_later_was_mostly_made_later(one: At, known: At, *, outdated: bool, why: str) -> None:
     assert is_outdated(one, known) is outdated, why
     assert has_later_number(one, known) is (one.seq > known.seq and 0 not in (one.seq, known.seq))
+
+
+@given(st.lists(st.builds(At, st.integers(0, 3 * CLOCK_STEP_MS), st.integers(-1, 6)), max_size=8))
+def test_in_the_order_of_several_none_follows_one_that_it_is_before(made: list[At]) -> None:
+    """Though numbers and times may contradict each other all around."""
+    found = in_order(made, lambda each: "BTCUSDT")
+    assert sorted(found) == sorted(made)
+    assert not any(is_before(later, one) for one, later in pairwise(found))
 
 
 def test_the_order_of_several_is_that_of_their_numbers_and_symbols_do_not_mix() -> None:
