@@ -16,8 +16,10 @@ Needs the extra `backtest`. Nothing that trades imports it.
 
 from __future__ import annotations
 
-from gridbot.backtest.backtest_run import CannotRun, DaysInMemory, run
+from gridbot.backtest.backtest_run import run
+from gridbot.backtest.cannot_run import CannotRun
 from gridbot.backtest.result import Result
+from gridbot.backtest.run_days import DaysInMemory
 from gridbot.backtest.run_options import Latency, Options
 
 __all__ = ["CannotRun", "DaysInMemory", "Latency", "Options", "Result", "run"]

@@ -13,8 +13,10 @@ import duckdb
 import numpy as np
 import orjson
 
-from gridbot.backtest.backtest_run import CannotRun, DaysInMemory, run
+from gridbot.backtest.backtest_run import run
 from gridbot.backtest.beginning import Beginning, Resting
+from gridbot.backtest.cannot_run import CannotRun
+from gridbot.backtest.run_days import DaysInMemory
 from gridbot.backtest.run_options import Latency, Options
 from gridbot.config.offline_market import offline_instrument
 from gridbot.core.vocabulary import Direction, Side

@@ -67,7 +67,7 @@ GRIDBOT = {
     # Two strategies, or a strategy and a log, side by side.
     "compare": "core doors store risk config private_files",
     # Market data of the past.
-    "market": "core doors store bybit atomic_file lock_file private_files version paper.market",
+    "market": "core doors store bybit atomic_file lock_file private_files shortage version paper.market",
     "log_lines": "doors hidden_words",
     "logging_setup": "private_files config log_lines",
     "state": "core ports strategies orders risk flatten records config atomic_file background version private_files",

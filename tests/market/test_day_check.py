@@ -112,6 +112,17 @@ def test_a_hole_in_the_mark_prices(market: Market) -> None:
     assert text == f"{since}: the last price is taken for it"
 
 
+def test_mark_prices_that_begin_after_the_ticks(market: Market) -> None:
+    """Those of minutes may be a minute later; on a day after another one the mark price of the day before counts."""
+    days = [whole_day(), whole_day(LATER)]
+    days = [replace(day, marks_ms=day.marks_ms[1:], marks=day.marks[1:]) for day in days]
+    texts = [text.partition(" UTC")[0] for text in found(market, days)]
+    assert texts == [
+        "20 ticks have no mark price of the last 30 minutes, the first at 00:00:00",
+        "9 ticks have no mark price of the last 30 minutes, the first at 00:11:00",
+    ]
+
+
 def test_trades_that_are_there_twice(market: Market) -> None:
     day = whole_day(times_ms=np.full(1440, START_MS), prices=np.full(1440, 600_000))
     (text,) = found(market, [day])

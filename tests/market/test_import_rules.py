@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -112,19 +114,49 @@ def test_a_disk_that_takes_nothing_is_said(place: Place) -> None:
         ("BTCUSDT-2026-09.csv.gz", "BTCUSDT", None),
         ("BTCUSDT2026-13-01.csv", "BTCUSDT", None),
         ("ETHUSDT-1m-futures.feather", "ETHUSDT", None),
+        ("BTCUSDT_markprice.csv", "BTCUSDT", None),
+        ("market.csv", None, None),
+        ("BTCUSDT-benchmark.csv", "BTCUSDT", None),
         ("mine.csv", None, None),
     ],
 )
 def test_what_a_name_says(place: Place, name: str, symbol: str | None, day: date | None) -> None:
-    (found,) = input_files([place.file(name, "x")])
-    assert (found.symbol, found.day, found.is_marks) == (symbol, day, "mark" in name)
+    (found,) = input_files([place.file(name, "x")]).files
+    assert (found.symbol, found.day, found.is_marks) == (
+        symbol,
+        day,
+        "mark" in name.replace("market", "").replace("benchmark", ""),
+    )
 
 
 def test_a_directory_is_gone_through_without_following_links(place: Place) -> None:
     path = place.file("BTCUSDT2026-09-01.csv", "x")
     (place.home / "again").symlink_to(place.home)
     place.file(".hidden.csv", "x")
-    assert [found.path for found in input_files([place.home, path])] == [path]
+    (place.home / "BTCUSDT-again.csv").symlink_to(path)  # the same file by two names is read once
+    (place.home / "x.csv").symlink_to(place.home / "none")  # whoever reads it says so
+    found = input_files([place.home, path])
+    assert [file.path.name for file in found.files] == ["BTCUSDT-again.csv", "x.csv"]
+    assert found.passed_over == []
+
+
+def test_what_a_directory_has_beside_market_data_is_said(place: Place) -> None:
+    for name in ("a.txt", "b.csv.zip", "BTCUSDT2026-09-01_premium_index.csv.gz", "c.parquet.gz"):
+        place.file(name, "x")
+    os.mkfifo(place.home / "BTCUSDT2026-09-01.csv")
+    with pytest.raises(MarketError, match="got something else, such as a pipe"):
+        place.take(place.home / "BTCUSDT2026-09-01.csv")
+    place.file("BTCUSDT2026-09-02.CSV.GZ", gzip.compress((HEAD + trade(86_401)).encode()))
+    done = place.take()
+    assert (done.refused, [day.date.day for day in done.days]) == ([], [2])
+    unknown, index = done.passed_over
+    assert "passed over 4 files (BTCUSDT2026-09-01.csv, a.txt, b.csv.zip, c.parquet.gz)" in unknown
+    assert "passed over 1 file (BTCUSDT2026-09-01_premium_index.csv.gz): index prices" in index
+    (place.home / "empty").mkdir()
+    (place.home / "other").mkdir()
+    place.file("other/x.xlsx", "x")
+    assert "1 file (x.xlsx): market data ends with .csv, " in place.take(place.home / "other").passed_over[0]
+    assert "expected files of market data, got none" in place.take(place.home / "empty").passed_over[0]
 
 
 def test_one_import_at_a_time(place: Place) -> None:
