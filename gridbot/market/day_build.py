@@ -88,9 +88,9 @@ def without_doubles(rows: Records) -> tuple[Records, int, Conflict | None]:
 
 def copies_in(rows: Records) -> tuple[int, int] | None:
     """Two files (numbers), the second of which repeats the first: most of its rows, which have no ids, are there."""
-    plain = rows[rows["id"] == NO_ID]
-    if not len(plain) or (plain["file"] == plain["file"][0]).all():
+    if not len(rows) or (rows["file"] == rows["file"][0]).all():
         return None
+    plain = rows[rows["id"] == NO_ID]
     said = np.stack([plain[name].astype(np.int64) for name in ("at", "price", "size", "side")], axis=1)
     pairs = np.unique(np.stack([mixed(said.view(np.uint64)), plain["file"].astype(np.uint64)], axis=1), axis=0)
     again = np.flatnonzero(pairs[1:, 0] == pairs[:-1, 0])

@@ -20,10 +20,14 @@ from gridbot.market.mark_holes import HOLE_MS, SPARED_MS, is_unmarked
 from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.pyramid import levels_of
+from gridbot.market.text_columns import mixed
 
 __all__ = ["CheckLimits", "Finding", "check_symbol", "days_between"]
 
 NAMED: Final = 5
+TICKS: Final = ("times_ms", "prices", "sizes", "sides")
+LOOKED_AT: Final = 50_000
+"""Trades among which those that say the same are looked for, wherever they are."""
 Whole: TypeAlias = NDArray[np.int64]
 
 
@@ -32,7 +36,7 @@ class CheckLimits:
     """From where on something is absurd.
 
     `jump`: a change of price from one tick to the next, or a mark price that far from the last, as a fraction.
-    `alike`: how much of a day may be ticks that say the same as the one in front of them, as a fraction.
+    `alike`: how much of a day may be trades that say the same as another one, as a fraction.
     """
 
     jump: float = 0.05
@@ -117,7 +121,7 @@ def _check(market: Market, document: DayDocument, before: _Before, limits: Check
     if not _pyramid_fits(day):
         yield "expected a pyramid over the prices, got one over others; import the day again"
     if day.kind == "trades" and (share := _alike(day)) > limits.alike:
-        yield f"{share:.0%} of the trades say the same as the one in front of them: was a file imported twice?"
+        yield f"{share:.0%} of the trades say the same as another one: was a file imported twice?"
 
 
 def _notes(document: DayDocument) -> Iterator[str]:
@@ -214,12 +218,16 @@ def _pyramid_fits(day: Day) -> bool:
 
 
 def _alike(day: Day) -> float:
+    """The part of a day's trades that say the same as the one before them, or of its first ones as any other."""
     if len(day) < 2:
         return 0.0
+    said = np.stack([getattr(day, name)[:LOOKED_AT] for name in TICKS], axis=1).astype(np.int64)
+    others = len(said) - len(np.unique(mixed(said.view(np.uint64))))
     same: Any = np.ones(len(day) - 1, bool)
-    for column in (day.times_ms, day.prices, day.sizes, day.sides):
+    for name in TICKS:
+        column = getattr(day, name)
         same &= column[1:] == column[:-1]
-    return float(np.count_nonzero(same) / len(same))
+    return float(max(np.count_nonzero(same) / len(same), others / (len(said) - 1)))
 
 
 def _last_of(market: Market, document: DayDocument, before: _Before, *, is_right: bool) -> _Before:

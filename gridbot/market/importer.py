@@ -138,10 +138,12 @@ class _Import:
         dated = sorted((item for item in numbered if item[1].day is not None), key=lambda item: _group(item[1]))
         self._read_several(several)
         for group, files in itertools.groupby(dated, key=lambda item: _group(item[1])):
+            self._rules.begin_day()
             own = self._read(list(files)) | {group}
             if any(self._results[number].refused for number, file in dated if _group(file) == group):
                 self._writing.drop(own)
             days += self._written(own)
+        self._rules.begin_day()
         days += self._written(self._writing.days())
         return ImportResult(sorted(days, key=lambda day: (day.symbol, day.date)), self._results, self._passed_over)
 
@@ -175,6 +177,8 @@ class _Import:
             try:
                 for rows in rows_of(file.path):
                     layout = self._layout(file, rows)
+                    if file.day is not None and "rules" in rows.hints and layout.kind in TICK_KINDS:
+                        self._rules.carry(file.path, rows.hints["rules"])
                     for read in reader.read(rows, layout):
                         touched |= self._writing.add(read, number, file.path)
                     result.rows += len(rows)

@@ -6,7 +6,7 @@
     BTCUSDT2026-09-01-marks.parquet       timestamp, symbol, mark_price
     BTCUSDT2026-09-01-fundings.parquet    timestamp, symbol, fundingRate
 
-Prices and sizes are decimals, exact.
+Prices and sizes are decimals, exact. Files of ticks carry the instrument's rules of that day in their metadata.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
@@ -25,8 +26,9 @@ from numpy.typing import NDArray
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.market.candle_ticks import TICKS
 from gridbot.market.day import Day
-from gridbot.market.day_document import DayDocument
+from gridbot.market.day_document import DayDocument, row_of
 from gridbot.market.market_error import MarketError, unwritable
+from gridbot.market.table_files import RULES
 from gridbot.private_files import make_directory, open_private
 
 __all__ = ["write_parquet"]
@@ -109,7 +111,8 @@ def _require_whole_candles(day: Day) -> None:
 
 def _table(day: Day, columns: dict[str, Any]) -> pa.Table:
     first = next(iter(columns.values()))
-    return pa.table(columns | {"symbol": pa.array([day.symbol] * len(first))})
+    table = pa.table(columns | {"symbol": pa.array([day.symbol] * len(first))})
+    return table.replace_schema_metadata({RULES: orjson.dumps(row_of(day.instrument))})
 
 
 def _decimals(counts: NDArray[np.int64], unit: Decimal) -> pa.Array:

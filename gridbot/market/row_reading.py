@@ -106,7 +106,7 @@ class FileRows:
         """`symbol` and `day`: what all rows have to be of, where that is known; `number` is the file's own."""
         self._number, self._rules, self._mistakes = number, rules, mistakes
         self._symbol, self._day, self._path = symbol, day, path
-        self._times, self._sides, self._grains = Times(), Sides(), Steps(MARK_GRAIN, "unit of marks")
+        self._times, self._sides, self._grains = Times(), Sides(), Steps(MARK_GRAIN, "unit of marks", is_rule=False)
         self._steps: dict[tuple[str, bool], tuple[Steps, Steps]] = {}
         self._grids: dict[tuple[str, str], Grid] = {}
 

@@ -11,9 +11,10 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Final
 
 import numpy as np
@@ -28,12 +29,14 @@ from gridbot.market.file_endings import kind_of, packing_of
 from gridbot.market.market_error import MarketError
 from gridbot.market.text_columns import Rows, texts_of
 
-__all__ = ["LONGEST_LINE", "csv_rows", "opened", "read_table", "reading", "require_text"]
+__all__ = ["LONGEST_LINE", "RULES", "csv_rows", "opened", "read_table", "reading", "require_text"]
 
 BLOCK: Final = 1 << 23
 LONGEST_LINE: Final = 1 << 20
 BATCH_ROWS: Final = 1 << 17
 MOST_COLUMNS: Final = 1000
+RULES: Final = "gridbot.instrument"
+"""The key of an instrument's rules in the metadata of a Parquet file of ours; as `day.json` has them."""
 METATRADER: Final = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}( [0-9]{2}:[0-9]{2})?")
 PRICES: Final = ("open", "high", "low", "close", "volume")
 OTHER_SIGNS: Final = (";", "\t", "|")
@@ -69,21 +72,23 @@ def read_table(path: Path) -> Iterator[Rows]:
     kind = kind_of(path)
     with reading(path):
         if kind == ".parquet":
-            yield from _batches(pyarrow.parquet.ParquetFile(path).iter_batches(BATCH_ROWS))
+            file = pyarrow.parquet.ParquetFile(path)
+            rules = (file.schema_arrow.metadata or {}).get(RULES.encode())
+            yield from _batches(file.iter_batches(BATCH_ROWS), {"rules": rules.decode()} if rules else {})
         elif kind == ".feather":
             table = pyarrow.feather.read_table(path, memory_map=False)  # a mapped file that shrinks kills the process
             yield from _batches(table.to_batches(max_chunksize=BATCH_ROWS))
         else:
-            with opened(path) as file:
-                yield from csv_rows(file)
+            with opened(path) as text:
+                yield from csv_rows(text)
 
 
-def _batches(batches: Any) -> Iterator[Rows]:
+def _batches(batches: Any, hints: Mapping[str, str] = MappingProxyType({})) -> Iterator[Rows]:
     first = 1
     for batch in batches:
         _require_different(batch.schema.names)
         columns = {name: texts_of(batch.column(name)) for name in batch.schema.names if _can_be_text(batch, name)}
-        yield Rows(columns, np.arange(first, first + len(batch)))
+        yield Rows(columns, np.arange(first, first + len(batch)), hints=hints)
         first += len(batch)
 
 

@@ -132,9 +132,14 @@ class Distinct:
 class Steps(Distinct):
     """Prices in ticks, or sizes in quantity steps. `name` is for people: tick size or quantity step."""
 
-    def __init__(self, step: Decimal, name: str, *, positive: bool = True, floors: bool = False) -> None:
-        """`positive`: zero is wrong, too. `floors`: what is between two steps becomes the lower one."""
-        self._step, self._name, self._positive, self._floors = step, name, positive, floors
+    def __init__(
+        self, step: Decimal, name: str, *, positive: bool = True, floors: bool = False, is_rule: bool = True
+    ) -> None:
+        """`positive`: zero is wrong, too. `floors`: what is between two steps becomes the lower one.
+
+        `is_rule`: the step is a rule of the instrument, which may have changed.
+        """
+        self._step, self._name, self._positive, self._floors, self._is_rule = step, name, positive, floors, is_rule
         super().__init__(self._steps)
 
     def _steps(self, text: str) -> int:
@@ -146,8 +151,8 @@ class Steps(Distinct):
         except InvalidOperation:
             raise ValueError(f"expected a number of at most {MOST_STEPS} steps, got {shown(text)}") from None
         if rest and not self._floors:
-            own = "--derive works it out from the data"  # tick sizes change
-            raise ValueError(f"expected a multiple of the {self._name} {self._step}, got {text}; {own}")
+            own = "; --derive works it out from the data" if self._is_rule else ""
+            raise ValueError(f"expected a multiple of the {self._name} {self._step}, got {text}{own}")
         if steps >= MOST_STEPS:
             raise ValueError(f"expected a number of at most {MOST_STEPS} steps, got {shown(text)}")
         return int(steps)

@@ -61,7 +61,9 @@ class Time(click.ParamType[int]):
 @click.command("report", epilog=example("report --account alice --from 2026-11-01 --to 2026-11-30"))
 @click.option("--account", help="Account of the report [default: the only one].")
 @click.option("--from", "from_ms", type=Time(), help="Begin, UTC: 2026-11-01 or 2026-11-01T12:30 [default: all].")
-@click.option("--to", "to_ms", type=Time(end=True), help="End, UTC; a day counts whole [default: up to now].")
+@click.option(
+    "--to", "to_ms", type=Time(end=True), help="End, UTC; a day counts whole, today up to now [default: all]."
+)
 @click.option("--strategy", help="Only this strategy.")
 @click.option("--run", "run_name", help="A backtest, by its name, instead of what was traded.")
 @click.option("--out", help="File to write, - for standard output [default: a file in DATA-DIR/reports].")
@@ -151,6 +153,8 @@ def _figures(
         [row] = records.ask([asking.BACKTEST_ROW])
         backtest = backtest_from(row)
     begin, end = _span_of_run(backtest, first, last + 1)
+    if backtest is None and to_ms is not None:  # what has not come yet is no time without the bot
+        to_ms = min(to_ms, max(int(time.time() * 1000), last + 1, (from_ms or 0) + 1))
     try:
         asked = Asked(
             name,

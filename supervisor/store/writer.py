@@ -189,7 +189,7 @@ class Writer:
 
     def _put(self, *, lands: bool) -> Rows:
         """Commit what was collected; what went into the tables of its kinds, as `put` says it."""
-        with self.database.open() as con:
+        with self.database.open(stays=lands) as con:
             self._uncertain = True  # until the rows are in the file itself
             if not (self.database.is_as_left or self._matches(stored_offsets(con))):
                 raise duckdb.IOException("the offsets in the database are not those of the last commit")

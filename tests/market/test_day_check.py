@@ -126,7 +126,11 @@ def test_mark_prices_that_begin_after_the_ticks(market: Market) -> None:
 def test_trades_that_are_there_twice(market: Market) -> None:
     day = whole_day(times_ms=np.full(1440, START_MS), prices=np.full(1440, 600_000))
     (text,) = found(market, [day])
-    assert text == "100% of the trades say the same as the one in front of them: was a file imported twice?"
+    assert text == "100% of the trades say the same as another one: was a file imported twice?"
+    pairs = np.repeat(np.arange(720), 2)  # two trades of one time, and then both of them again
+    times, prices = START_MS + pairs // 2 * 240_000, 600_000 + np.tile([0, 1, 0, 1], 360)
+    (text,) = found(market, [whole_day(times_ms=times, prices=prices, sides=np.ones(1440, np.int8))])
+    assert text.startswith("50% of the trades say the same as another one")
 
 
 def test_what_a_backtest_will_mention_is_a_note(market: Market) -> None:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
-from gridbot.market.day import day_start_ms
+from gridbot.market.day import day_start_ms, ticks_of
 from gridbot.market.importer import locked
 from gridbot.market.input_files import input_files
 from gridbot.market.market_error import MarketError
 from gridbot.market.parquet_days import write_parquet
 from gridbot.market.rule_book import DERIVED, Finest, read_instruments
+from gridbot.market.table_files import RULES
 from tests.market.import_place import HEAD, Place, trade
-from tests.market.market_examples import DAY, START_MS, made_day
+from tests.market.market_examples import DAY, INSTRUMENT, START_MS, made_day
 
 
 @pytest.fixture
@@ -162,6 +165,32 @@ def test_what_a_directory_has_beside_market_data_is_said(place: Place) -> None:
 def test_one_import_at_a_time(place: Place) -> None:
     with locked(place.market.root), pytest.raises(MarketError, match=r"process \d+ imports into it"):
         place.take()
+
+
+def test_the_rules_of_its_time_go_along_with_an_exported_day(place: Place, tmp_path: Path) -> None:
+    before = replace(INSTRUMENT, tick_size=Decimal("0.5"), max_order_qty=Decimal(7))
+    later = day_start_ms(date(2026, 9, 2))
+    old, new = (ticks_of(rules, [at], [at % 1000 + 5]) for rules, at in ((before, START_MS), (INSTRUMENT, later)))
+    out = tmp_path / "out"
+    out.mkdir()
+    for day in (old, new):
+        write_parquet(day, place.market.put(day), out)
+    again = Place(tmp_path / "again")
+    assert again.take(out, rules=None).refused == []
+    for day in (old, new):
+        assert again.market.day("BTCUSDT", day.date).instrument == day.instrument
+        assert again.ticks(day.date) == place.ticks(day.date)
+    assert again.document().sources["instrument"] == ("rules of BTCUSDT2026-09-01.parquet",)
+    given = replace(INSTRUMENT, tick_size=Decimal("0.25"))  # what is given counts before them
+    again.take(out, rules={"BTCUSDT": given})
+    assert again.market.day("BTCUSDT", DAY).instrument == given
+    again.file("BTCUSDT.csv", HEAD + trade(1))
+    (text, *_) = again.take(out, again.home, rules=None).refused
+    assert "BTCUSDT2026-09-01.parquet: expected the rules by which another file of the day was read, got others" in text
+    table = pyarrow.parquet.read_table(out / "BTCUSDT2026-09-01.parquet").replace_schema_metadata({RULES: "{}"})
+    pyarrow.parquet.write_table(table, out / "BTCUSDT2026-09-01.parquet")
+    (text, *_) = again.take(out, rules=None).refused
+    assert "expected the rules of an instrument in its metadata, got '{}'" in text
 
 
 def test_what_was_exported_can_be_imported_again(place: Place, tmp_path: Path) -> None:
