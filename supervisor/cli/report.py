@@ -103,7 +103,8 @@ def report(
     try:
         figures = _figures(records, account, from_ms, to_ms, strategy, run_name)
     except SqlFailed as exc:
-        raise _refusal(exc) from None
+        hint = _runs_instead(place) if run_name is None and exc.exit_code == ExitCode.NOT_RUNNING else ""
+        raise _refusal(exc, hint) from None
     _write(figures, place, out)
 
 
@@ -119,11 +120,17 @@ class Records:
         return ask_all(self.source, statements, self._limits)
 
 
-def _refusal(exc: SqlFailed) -> CommandError:
+def _refusal(exc: SqlFailed, hint: str) -> CommandError:
     if "Out of Range" in str(exc):
         text = f"an amount in these records is larger than any market's (10^14 USDT): no sums can be made. {exc}"
         return CommandError(text, ExitCode.UNEXPECTED)
-    return CommandError(str(exc), exc.exit_code)
+    return CommandError(f"{exc}{hint}", exc.exit_code)
+
+
+def _runs_instead(place: Path) -> str:
+    """What could be meant where nothing was traded: the newest of the backtests."""
+    runs = sorted((place / BACKTESTS).glob("*.duckdb"), key=lambda path: path.stat().st_mtime)
+    return f"; a backtest is reported by its name, such as --run {runs[-1].stem}" if runs else ""
 
 
 def _require_jinja() -> None:

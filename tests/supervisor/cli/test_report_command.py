@@ -133,6 +133,7 @@ def test_a_backtest(tmp_path: Path) -> None:
         "1 other backtest with other settings",
     ):
         assert text in page, text
+    assert "reported by its name, such as --run broken" in refusal(tmp_path).text, "nothing was traded here"
     wrong = run(tmp_path, "--run", "sow")
     assert wrong.exit_code == ExitCode.USAGE
     assert "got 'sow'; did you mean saw?" in wrong.output
