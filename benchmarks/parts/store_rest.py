@@ -63,7 +63,7 @@ def _measured(own: OwnSupervisor, process: psutil.Process, seconds: float) -> Fi
     figures = [
         Figure("the demo: records", (after["rows"] - before["rows"]) / took, "1/s"),
         Figure("flushes", (after["flushes"] - before["flushes"]) / took, "1/s"),
-        Figure("CPU of the writer, of a core", used / took * 100, "%", "the catalogue of DuckDB, read and written"),
+        Figure("CPU of the writer, of a core", used / took * 100, "%", "the catalogue of DuckDB, written"),
     ]
     commits = _commits(own, time.time() - took)
     others = tuple(kind for kind in RECORD_TYPES if kind not in QUICK_KINDS)

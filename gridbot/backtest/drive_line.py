@@ -13,20 +13,24 @@ class Line:
     """One symbol: how far the exchange and the worker are, and where each has to look next."""
 
     __slots__ = (
-        *(
-            "due_us",
-            "feed",
-            "fresh_us",
-            "has_marks",
-            "looked",
-            "margins",
-            "mark_due_us",
-            "nearest",
-            "number",
-            "sees_next",
-            "symbol",
-        ),
-        *("tick_due_us", "tick_range", "tick_stop", "tickers", "trade_range", "trade_stop", "trades"),
+        "feed",
+        "fresh_us",
+        "has_marks",
+        "looked",
+        "margins",
+        "mark_due_us",
+        "nearest",
+        "number",
+        "sees_next",
+        "symbol",
+        "tick_due_us",
+        "tick_range",
+        "tick_stop",
+        "tickers",
+        "trade_due_us",
+        "trade_range",
+        "trade_stop",
+        "trades",
     )
 
     def __init__(self, number: int, symbol: str, feed: SymbolFeed) -> None:
@@ -50,7 +54,7 @@ class Line:
         self.trades = Cursor(feed)
         self.tickers = Cursor(feed)
         self.trade_stop: Place | None = None
-        self.due_us = FAR
+        self.trade_due_us = FAR
         self.tick_stop: Place | None = None
         self.tick_due_us = FAR
 

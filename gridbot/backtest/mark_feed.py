@@ -42,9 +42,12 @@ class MarkColumns(NamedTuple):
         return cls(day.marks_ms, day.marks, day.mark_unit)
 
     @classmethod
-    def filled(cls, day: Day) -> MarkColumns:
-        """Those of a day, and its last prices where it has none: a mark price of long ago would hide a liquidation."""
-        unmarked, tick = is_unmarked(day), day.instrument.tick_size
+    def filled(cls, day: Day, before_ms: int | None) -> MarkColumns:
+        """Those of a day, and its last prices where it has none: a mark price of long ago would hide a liquidation.
+
+        `before_ms`: when the newest mark price before the day was; None where there was none.
+        """
+        unmarked, tick = is_unmarked(day, before_ms), day.instrument.tick_size
         if unmarked is None:
             return cls.of(day)
         moved = np.diff(day.prices, prepend=-1) != 0

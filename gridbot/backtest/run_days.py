@@ -6,7 +6,7 @@ the old one mean nothing in the new one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from gridbot.backtest.mark_feed import DayRefusedHere
 from gridbot.market.day import Day
 from gridbot.market.market_error import MarketError
 
-__all__ = ["MarketDays", "RunDays"]
+__all__ = ["DaysInMemory", "MarketDays", "RunDays"]
 
 
 class MarketDays(Protocol):
@@ -22,6 +22,21 @@ class MarketDays(Protocol):
 
     def days(self, symbol: str) -> Sequence[date]: ...
     def day(self, symbol: str, day: date) -> Day: ...
+
+
+class DaysInMemory:
+    """Days that were made by `ticks_of`."""
+
+    def __init__(self, days: Iterable[Day]) -> None:
+        self._days = {(day.symbol, day.date): day for day in days}
+
+    def days(self, symbol: str) -> list[date]:
+        """The days of a symbol, oldest first."""
+        return sorted(day for name, day in self._days if name == symbol)
+
+    def day(self, symbol: str, day: date) -> Day:
+        """One of them."""
+        return self._days[symbol, day]
 
 
 class RunDays:

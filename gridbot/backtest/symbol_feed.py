@@ -62,9 +62,14 @@ class SymbolFeed:
         self.instrument: Instrument = self.open(0).day.instrument
         fundings: list[tuple[int, Decimal]] = []
         self._has_marks = False
+        self._marked_before: list[int | None] = []
+        """When (ms UTC) the newest mark price before each day was."""
+        newest: int | None = None
         for load in loads:
             day = load()
             fundings += day.fundings
+            self._marked_before.append(newest)
+            newest = int(day.marks_ms[-1]) if len(day.marks) else newest
             self._has_marks = self._has_marks or len(day.marks) > 0
         self.fundings = sorted(fundings)
         self.marks = Marks(symbol, [partial(self._marks_of, number) for number in range(self.count)])
@@ -100,7 +105,8 @@ class SymbolFeed:
         if not self._has_marks:
             return NO_MARKS
         opened = self._open.get(number)
-        return MarkColumns.filled(self._loads[number]() if opened is None else opened.day)
+        day = self._loads[number]() if opened is None else opened.day
+        return MarkColumns.filled(day, self._marked_before[number])
 
     def let_go(self) -> None:
         """Give back the memory of what was read of the open days; what is looked at again comes from the file again."""

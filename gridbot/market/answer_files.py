@@ -6,6 +6,7 @@ deltas), one JSON value after the other or one a line, also as another program w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,14 +16,14 @@ import pyarrow as pa
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.doors.plain_text import shown
+from gridbot.market.file_endings import unit_of
 from gridbot.market.market_error import MarketError
 from gridbot.market.rule_book import documents
-from gridbot.market.table_files import opened, reading
+from gridbot.market.table_files import opened, reading, require_text
 from gridbot.market.text_columns import Rows
 
-__all__ = ["ANSWER_SUFFIXES", "read_answers"]
+__all__ = ["read_answers"]
 
-ANSWER_SUFFIXES: Final = (".json", ".jsonl")
 LARGEST_FILE: Final = 1 << 28
 LONGEST_LINE: Final = 1 << 24
 BATCH_ROWS: Final = 50_000
@@ -31,20 +32,22 @@ MARK_KLINE: Final = KLINE[:5]
 FRAME_TRADE: Final = {"T": "timestamp", "s": "symbol", "S": "side", "v": "size", "p": "price", "i": "id"}
 TICKER: Final = {"symbol": "symbol", "lastPrice": "last_price", "markPrice": "mark_price"}
 LINEAR: Final = "/linear"
+OTHER_CATEGORIES: Final = ("inverse", "option")
 Entry = tuple[int, Mapping[str, str]]
 
 
 class Known(NamedTuple):
-    """What was said before: the last ticker of each symbol, and where each connection led."""
+    """What was said before: the last ticker of each symbol, where each connection led, and how many rows there were."""
 
     tickers: dict[str, dict[str, str]]
     addresses: dict[str, str]
+    rows: Iterator[int]
 
 
 def read_answers(path: Path) -> Iterator[Rows]:
-    """The rows of a file of answers or frames. Row numbers are those of lines, or of entries. Raise MarketError."""
+    """The rows of a file of answers or frames. Numbers are of lines, or of all answers in a row. MarketError."""
     batches: dict[tuple[str, tuple[str, ...]], list[Entry]] = {}
-    known = Known({}, {})
+    known = Known({}, {}, itertools.count(1))
     with reading(path):
         for number, value in _values(path):
             for kind, entry_number, row in _entries(path, number, value, known):
@@ -58,7 +61,7 @@ def read_answers(path: Path) -> Iterator[Rows]:
 
 def _values(path: Path) -> Iterator[tuple[int, Any]]:
     """JSON values with the numbers of their lines."""
-    if ".jsonl" in path.suffixes:
+    if unit_of(path) == "line":
         with opened(path) as file:
             line = 0
             while text := file.readline(LONGEST_LINE):
@@ -67,7 +70,8 @@ def _values(path: Path) -> Iterator[tuple[int, Any]]:
                     try:
                         yield line, read_json(text)
                     except JsonMistake as error:
-                        raise MarketError(f"{path} line {line}: {error}, got {shown(text)}") from error
+                        got = shown(text.decode("utf-8", "replace"))
+                        raise MarketError(f"{path} line {line}: {error}, got {got}") from error
         return
     with opened(path) as file:
         data = file.read(LARGEST_FILE + 1)
@@ -75,11 +79,13 @@ def _values(path: Path) -> Iterator[tuple[int, Any]]:
         raise MarketError(
             f"{path}: expected at most {LARGEST_FILE} bytes of JSON; use one value a line, in a .jsonl file"
         )
-    yield from enumerate(documents(path, data.decode("utf-8")), start=1)
+    require_text(data, 1)
+    yield from enumerate(documents(path, data.decode("utf-8-sig")), start=1)
 
 
 def _entries(path: Path, number: int, value: Any, known: Known) -> Iterator[tuple[str, int, dict[str, str]]]:
     """(kind, number, row) of an answer or a frame; nothing of one that says nothing about the market."""
+    unit = "line" if unit_of(path) == "line" else "value"
     if isinstance(value, dict) and isinstance(value.get("addr"), str):
         known.addresses[str(value.get("conn"))] = value["addr"]
     if isinstance(value, dict) and isinstance(value.get("data"), str) and "topic" not in value:
@@ -88,19 +94,19 @@ def _entries(path: Path, number: int, value: Any, known: Known) -> Iterator[tupl
         try:  # as other programs keep them
             value = read_json(value["data"])
         except JsonMistake as error:
-            raise MarketError(f"{path} line {number}: expected a frame in its data, got none: {error}") from error
+            raise MarketError(f"{path} {unit} {number}: expected a frame in its data, got none: {error}") from error
     if not isinstance(value, dict):
-        raise MarketError(f"{path} value {number}: expected an answer or a frame of Bybit, got {shown(value)}")
+        raise MarketError(f"{path} {unit} {number}: expected an answer or a frame of Bybit, got {shown(value)}")
     try:
         if isinstance(value.get("topic"), str):
             yield from _of_frame(number, value, known.tickers)
         elif (code := value.get("retCode", 0)) != 0:
             raise ValueError(f"expected retCode 0, got {shown(str(code))}: an error and no data; ask again")
         elif isinstance(value.get("result"), dict):
-            yield from _of_answer(number, value)
+            yield from _of_answer(itertools.repeat(number) if unit == "line" else known.rows, value)
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise MarketError(
-            f"{path} value {number}: expected an answer or a frame of Bybit, got {shown(str(value), 200)} ({error})"
+            f"{path} {unit} {number}: expected an answer or a frame of Bybit, got {shown(str(value), 200)} ({error})"
         ) from error
 
 
@@ -120,10 +126,12 @@ def _of_frame(
             yield "tickers", number, {"timestamp": str(frame["ts"]), **{name: ticker[name] for name in TICKER.values()}}
 
 
-def _of_answer(number: int, answer: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[str, str]]]:
+def _of_answer(places: Iterator[int], answer: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[str, str]]]:
     result = answer["result"]
+    if (category := result.get("category")) in OTHER_CATEGORIES:
+        raise ValueError(f"expected linear contracts, got category {category}")
     rows = result.get("list")
-    for place, row in enumerate(rows if isinstance(rows, list) else (), start=1):
+    for row, place in zip(rows, places, strict=False) if isinstance(rows, list) else ():
         if isinstance(row, list):
             names = MARK_KLINE if len(row) == len(MARK_KLINE) else KLINE
             if len(row) != len(names):

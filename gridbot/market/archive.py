@@ -20,10 +20,13 @@ from gridbot.core.strict_numbers import time_or_none
 from gridbot.doors.plain_text import shown
 from gridbot.market.day import DAY_MS, day_start_ms
 from gridbot.market.day_document import DayDocument
-from gridbot.market.download import Download, FetchFailed
+from gridbot.market.download import Download, FetchFailed, require_address
 from gridbot.market.importer import ImportOptions, ImportResult, import_files, locked
+from gridbot.market.market_error import unwritable
 from gridbot.market.market_root import Market
 from gridbot.market.rule_book import RuleBook, read_instruments
+from gridbot.market.table_files import LONGEST_LINE, opened
+from gridbot.private_files import open_private
 
 __all__ = ["ARCHIVE", "REST", "Fetched", "Wanted", "fetch"]
 
@@ -79,6 +82,8 @@ async def fetch(
     Raise FetchFailed, and MarketError as `import_files` does.
     """
     days = wanted.days()
+    require_address("archive", wanted.archive, ARCHIVE)
+    require_address("REST", wanted.rest, REST)
     market.directory(wanted.symbol, wanted.first)  # no symbol, no directory
     directory = market.root / ".fetch" / wanted.symbol
     fetched = Fetched()
@@ -92,10 +97,27 @@ async def fetch(
         options = ImportOptions(symbol=wanted.symbol, skip_bad=wanted.skip_bad, replace=wanted.again)
         fetched.result = import_files(market, paths, rules, options, on_rows)
         refused = {file.path for file in fetched.result.files if file.refused is not None}
-        for path in (*(path for path in paths if path not in refused), rules_path):
+        for path in (*paths, rules_path):
             with contextlib.suppress(OSError):
-                path.unlink()
+                if path in refused:
+                    open_private(_refusal(path), "wb").close()
+                else:
+                    path.unlink()
     return fetched
+
+
+def _refusal(path: Path) -> Path:
+    """A file beside one that was refused. That one is there to be looked at, or to be taken by other rules."""
+    return path.with_name(f"{path.name}.refused")
+
+
+def _has_rows(path: Path) -> bool:
+    """Whether a file of the archive has more than the names of columns: it has some without, and empty ones."""
+    try:
+        with opened(path) as file:
+            return bool(file.readline(LONGEST_LINE)) and bool(file.readline(LONGEST_LINE).strip())
+    except OSError as error:
+        raise FetchFailed(f"{path}: cannot be read: {error}") from error
 
 
 async def _files(
@@ -118,16 +140,22 @@ async def _files(
             fetched.there.append(day)
         else:
             target = directory / f"{wanted.symbol}{day}.csv.gz"
-            if wanted.again:
+            is_refused = _refusal(target).exists() and not (wanted.skip_bad or wanted.derive)
+            if wanted.again or is_refused:  # by the same rules the same file would be refused again
                 target.unlink(missing_ok=True)
-            if await download.file(f"{wanted.archive.rstrip('/')}/trading/{wanted.symbol}/{target.name}", target):
+            _refusal(target).unlink(missing_ok=True)
+            url = f"{wanted.archive.rstrip('/')}/trading/{wanted.symbol}/{target.name}"
+            if (is_there := await download.file(url, target)) and not (is_there := _has_rows(target)):
+                target.unlink()
+            if is_there:
                 yield target
             elif wanted.candles:
                 yield await rest.klines("kline", directory / f"{wanted.symbol}{day}-candles.json", day)
             else:
                 fetched.missing.append(day)
                 continue
-        if before is None or "marks" not in before.columns:
+        # Those of a day that had not ended yet are the marks of a part of it.
+        if day not in fetched.there or before is None or "marks" not in before.columns:
             yield await rest.klines("mark-price-kline", directory / f"{wanted.symbol}{day}-mark.json", day)
 
 
@@ -202,4 +230,4 @@ def _keep(path: Path, answers: Sequence[Any]) -> None:
     try:
         write_atomic(path, b"\n".join(map(orjson.dumps, answers)) + b"\n")
     except OSError as error:
-        raise FetchFailed(f"{path}: cannot be written: {error}") from error
+        raise FetchFailed(str(unwritable(path, error))) from error

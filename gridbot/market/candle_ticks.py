@@ -8,12 +8,12 @@ quarter of the volume goes to each, in whole steps, and the rest to the close. N
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TICKS", "candle_ticks", "span_of"]
+__all__ = ["TICKS", "Grid", "candle_ticks", "grid_of"]
 
 Whole: TypeAlias = NDArray[np.int64]
 TICKS: Final = 4
@@ -21,10 +21,26 @@ MINUTE_MS: Final = 60_000
 LONGEST_MS: Final = 86_400_000
 
 
-def span_of(starts_ms: Whole) -> int:
-    """How long each candle is, ms: the least distance of two; a minute where there is one alone."""
-    steps = np.diff(np.unique(starts_ms))
-    return min(int(steps.min()), LONGEST_MS) if len(steps) else MINUTE_MS
+class Grid(NamedTuple):
+    """How long each candle is, and how far after a multiple of that it begins, both in ms; `is_sure`: most say so."""
+
+    span_ms: int
+    offset_ms: int
+    is_sure: bool
+
+
+def grid_of(starts_ms: Whole) -> Grid:
+    """The distance of most neighbours, which one candle too many does not change; at most a day.
+
+    Where no distance is that of most, as where minutes without a trade are left out, all are multiples of it. One
+    candle alone is a minute.
+    """
+    steps, counts = np.unique(np.diff(np.unique(starts_ms)), return_counts=True)
+    is_sure = bool(len(steps)) and bool(counts.max() > 1) and bool(2 * counts.max() > counts.sum())
+    span = int(steps[counts.argmax()] if is_sure else np.gcd.reduce(steps)) if len(steps) else MINUTE_MS
+    span = min(span, LONGEST_MS)
+    offsets, votes = np.unique(starts_ms % span, return_counts=True)
+    return Grid(span, int(offsets[votes.argmax()]) if len(offsets) else 0, is_sure)
 
 
 def candle_ticks(

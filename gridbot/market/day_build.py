@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from gridbot.market.day import DAY_MS
 from gridbot.market.day_rows import Records
+from gridbot.market.text_columns import NO_ID, mixed
 
-__all__ = ["STEP_BACK_MS", "Conflict", "Ordered", "gaps_of", "in_order", "without_doubles"]
+__all__ = ["STEP_BACK_MS", "Conflict", "Ordered", "copies_in", "gaps_of", "in_order", "without_doubles"]
 
 STEP_BACK_MS: Final = 1000
 """Rows of a file that lie so little before the one in front of them are no disorder: clocks of a matching engine."""
@@ -83,6 +84,23 @@ def without_doubles(rows: Records) -> tuple[Records, int, Conflict | None]:
     keep = np.ones(len(rows), bool)
     keep[later] = False
     return rows[keep], len(later), None
+
+
+def copies_in(rows: Records) -> tuple[int, int] | None:
+    """Two files (numbers), the second of which repeats the first: most of its rows, which have no ids, are there."""
+    if not len(rows) or (rows["file"] == rows["file"][0]).all():
+        return None
+    plain = rows[rows["id"] == NO_ID]
+    said = np.stack([plain[name].astype(np.int64) for name in ("at", "price", "size", "side")], axis=1)
+    pairs = np.unique(np.stack([mixed(said.view(np.uint64)), plain["file"].astype(np.uint64)], axis=1), axis=0)
+    again = np.flatnonzero(pairs[1:, 0] == pairs[:-1, 0])
+    earlier, later = pairs[again, 1].astype(np.int64), pairs[again + 1, 1].astype(np.int64)
+    files, rows_each = np.unique(pairs[:, 1].astype(np.int64), return_counts=True)
+    for number, count in zip(files.tolist(), rows_each.tolist(), strict=True):
+        of = np.flatnonzero(later == number)
+        if len(of) > 1 and 2 * len(of) > count:
+            return int(earlier[of[0]]), int(number)
+    return None
 
 
 def _origin(rows: Records, at: int) -> tuple[int, int]:

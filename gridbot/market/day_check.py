@@ -8,22 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbot.market.day import Day, DayRefused, check_day
+from gridbot.market.day import DAY_MS, Day, DayRefused, check_day
 from gridbot.market.day_document import DayDocument
 from gridbot.market.day_files import check_files, open_day
-from gridbot.market.mark_holes import HOLE_MS, is_unmarked
+from gridbot.market.mark_holes import HOLE_MS, SPARED_MS, is_unmarked
 from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.pyramid import levels_of
+from gridbot.market.text_columns import mixed
 
 __all__ = ["CheckLimits", "Finding", "check_symbol", "days_between"]
 
 NAMED: Final = 5
+TICKS: Final = ("times_ms", "prices", "sizes", "sides")
+LOOKED_AT: Final = 50_000
+"""Trades among which those that say the same are looked for, wherever they are."""
 Whole: TypeAlias = NDArray[np.int64]
 
 
@@ -32,7 +36,7 @@ class CheckLimits:
     """From where on something is absurd.
 
     `jump`: a change of price from one tick to the next, or a mark price that far from the last, as a fraction.
-    `alike`: how much of a day may be ticks that say the same as the one in front of them, as a fraction.
+    `alike`: how much of a day may be trades that say the same as another one, as a fraction.
     """
 
     jump: float = 0.05
@@ -57,7 +61,7 @@ def check_symbol(
     Raise MarketError where days cannot be listed.
     """
     limits = limits or CheckLimits()
-    before: tuple[date, int] | None = None
+    before = _Before(None)
     chosen = days_between(market, symbol, first, last)
     if not chosen:
         asked = f" from {first or 'the first day'} to {last or 'the last day'}" if first or last else ""
@@ -67,15 +71,15 @@ def check_symbol(
         yield Finding(symbol, first, f"expected this day, {missing} are missing before {chosen[0].date}")
     for document in chosen:
         day = document.date
-        if before is not None and (missing := (day - before[0]).days - 1):
-            next_day = before[0] + timedelta(days=1)
-            yield Finding(symbol, next_day, f"expected a day after {before[0]}, {missing} are missing before {day}")
-        closed = before[1] if before is not None and day - before[0] == timedelta(days=1) else None
-        found = list(_check(market, document, closed, limits))
+        if before.day is not None and (missing := (day - before.day).days - 1):
+            next_day = before.day + timedelta(days=1)
+            yield Finding(symbol, next_day, f"expected a day after {before.day}, {missing} are missing before {day}")
+        closed = before.price if before.day is not None and day - before.day == timedelta(days=1) else None
+        found = list(_check(market, document, before._replace(price=closed), limits))
         yield from (Finding(symbol, day, text) for text in found)
         yield from (Finding(symbol, day, text, is_note=True) for text in _notes(document))
         if document.kind is not None:
-            before = (day, _close(market, document) if not found else 0)
+            before = _last_of(market, document, before, is_right=not found)
     if last is not None and (missing := (last - chosen[-1].date).days):
         yield Finding(symbol, last, f"expected this day, {missing} are missing after {chosen[-1].date}")
 
@@ -86,8 +90,16 @@ def days_between(market: Market, symbol: str, first: date | None, last: date | N
     return [document for document in market.documents(symbol) if begin <= document.date <= end]
 
 
-def _check(market: Market, document: DayDocument, closed: int | None, limits: CheckLimits) -> Iterator[str]:
-    """What is wrong with one day. `closed`: the last price of the day before, 0 or None where it is not known."""
+class _Before(NamedTuple):
+    """What was before a day: the newest day, its last price (ticks; 0 or None where nobody knows), the newest mark."""
+
+    day: date | None
+    price: int | None = None
+    marked_ms: int | None = None
+
+
+def _check(market: Market, document: DayDocument, before: _Before, limits: CheckLimits) -> Iterator[str]:
+    """What is wrong with one day."""
     directory = market.directory(document.symbol, document.date)
     damage = check_files(directory, document)
     yield from damage
@@ -103,13 +115,13 @@ def _check(market: Market, document: DayDocument, closed: int | None, limits: Ch
         yield str(error)
         return
     yield from _gaps(document)
-    yield from _jumps(day, closed, limits)
+    yield from _jumps(day, before.price, limits)
     yield from _steps(day, document)
-    yield from _marks(day, limits)
+    yield from _marks(day, before.marked_ms, limits)
     if not _pyramid_fits(day):
         yield "expected a pyramid over the prices, got one over others; import the day again"
     if day.kind == "trades" and (share := _alike(day)) > limits.alike:
-        yield f"{share:.0%} of the trades say the same as the one in front of them: was a file imported twice?"
+        yield f"{share:.0%} of the trades say the same as another one: was a file imported twice?"
 
 
 def _notes(document: DayDocument) -> Iterator[str]:
@@ -126,9 +138,15 @@ def _notes(document: DayDocument) -> Iterator[str]:
 
 def _gaps(document: DayDocument) -> Iterator[str]:
     for begin, end in document.gaps[:NAMED]:
-        yield f"nothing from {_clock(begin)} to {_clock(end)} UTC ({(end - begin) / 60_000:.0f} minutes)"
+        yield f"nothing from {_clock(begin)} to {_clock(end, is_end=True)} UTC ({_length(end - begin)})"
     if len(document.gaps) > NAMED:
         yield f"and {len(document.gaps) - NAMED} more gaps"
+
+
+def _length(ms: int) -> str:
+    seconds = round(ms / 1000)
+    number, unit = (seconds, "second") if seconds < 60 else (round(ms / 60_000), "minute")
+    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 def _jumps(day: Day, closed: int | None, limits: CheckLimits) -> Iterator[str]:
@@ -163,10 +181,10 @@ def _steps(day: Day, document: DayDocument) -> Iterator[str]:
             )
 
 
-def _marks(day: Day, limits: CheckLimits) -> Iterator[str]:
+def _marks(day: Day, marked_ms: int | None, limits: CheckLimits) -> Iterator[str]:
     if not len(day.marks):
         return
-    unmarked = is_unmarked(day)
+    unmarked = is_unmarked(day, marked_ms, SPARED_MS)
     if unmarked is not None:
         first = _clock(int(day.times_ms[int(unmarked.argmax())]))
         minutes = HOLE_MS // 60_000
@@ -200,18 +218,29 @@ def _pyramid_fits(day: Day) -> bool:
 
 
 def _alike(day: Day) -> float:
+    """The part of a day's trades that say the same as the one before them, or of its first ones as any other."""
     if len(day) < 2:
         return 0.0
+    said = np.stack([getattr(day, name)[:LOOKED_AT] for name in TICKS], axis=1).astype(np.int64)
+    others = len(said) - len(np.unique(mixed(said.view(np.uint64))))
     same: Any = np.ones(len(day) - 1, bool)
-    for column in (day.times_ms, day.prices, day.sizes, day.sides):
+    for name in TICKS:
+        column = getattr(day, name)
         same &= column[1:] == column[:-1]
-    return float(np.count_nonzero(same) / len(same))
+    return float(max(np.count_nonzero(same) / len(same), others / (len(said) - 1)))
 
 
-def _close(market: Market, document: DayDocument) -> int:
-    day = market.day(document.symbol, document.date)
-    return int(day.prices[-1])
+def _last_of(market: Market, document: DayDocument, before: _Before, *, is_right: bool) -> _Before:
+    """What is before the day after. The price of a day in which something is wrong is not held against that one."""
+    try:
+        day = market.day(document.symbol, document.date)
+    except MarketError:
+        return _Before(document.date, 0, before.marked_ms)
+    marked_ms = int(day.marks_ms[-1]) if len(day.marks) else before.marked_ms
+    return _Before(document.date, int(day.prices[-1]) if is_right else 0, marked_ms)
 
 
-def _clock(ms: int) -> str:
+def _clock(ms: int, *, is_end: bool = False) -> str:
+    if is_end and ms % DAY_MS == 0:
+        return "24:00:00"
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%S")

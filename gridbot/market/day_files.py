@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside, write_atomic
 from gridbot.market.day import Day, check_day
 from gridbot.market.day_document import Column, DayDocument, document_bytes, document_of
-from gridbot.market.market_error import MarketError
+from gridbot.market.market_error import MarketError, unwritable
 from gridbot.market.pyramid import FACTOR, Level, Pyramid, levels_of
 from gridbot.private_files import make_directory, open_private, private_open
 
@@ -45,7 +45,7 @@ def read_document(directory: Path) -> DayDocument | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise MarketError(f"{path}: cannot be read: {error}") from error
+        raise MarketError(f"{path}: cannot be read: {error}; remove {directory} and import the day again") from error
 
 
 def put_day(directory: Path, day: Day) -> DayDocument:
@@ -82,7 +82,8 @@ def replace_columns(directory: Path, document: DayDocument, columns: Mapping[str
         write_atomic(directory / DOCUMENT, document_bytes(now))
         _remove_others(directory, {column.file for column in now.columns.values()} | {DOCUMENT})
     except OSError as error:
-        raise MarketError(f"{directory}: cannot be written: {error}") from error
+        _remove_unnamed(directory)
+        raise unwritable(directory, error) from error
     return now
 
 
@@ -152,7 +153,8 @@ def _put_column(directory: Path, name: str, values: NDArray[Any]) -> Column:
     temporary = temporary_beside(path)
     try:
         with open_private(temporary, "xb") as file:
-            np.save(file, plain, allow_pickle=False)
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(plain))
+            file.write(plain.data.cast("B"))  # numpy's own way of writing does not say why a disk takes no more
         put_in_place(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -206,6 +208,13 @@ def _levels(directory: Path, packed: NDArray[np.int64], size: int) -> list[Level
 
 def _sha256(values: NDArray[Any]) -> str:
     return hashlib.sha256(values.data if values.size else b"").hexdigest()
+
+
+def _remove_unnamed(directory: Path) -> None:
+    """Remove what a failed change has written: where a disk is full, its place is wanted."""
+    with contextlib.suppress(MarketError):
+        there = read_document(directory)
+        _remove_others(directory, {column.file for column in there.columns.values()} if there else set())
 
 
 def _remove_others(directory: Path, wanted: set[str]) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbot.core.instrument import Instrument
+from gridbot.doors.plain_text import printable
 from gridbot.market.day import day_start_ms, sides_by_price
-from gridbot.market.day_build import Conflict, gaps_of, in_order, without_doubles
+from gridbot.market.day_build import Conflict, copies_in, gaps_of, in_order, without_doubles
 from gridbot.market.day_document import FORMS, DayDocument
 from gridbot.market.day_files import read_document, replace_columns
 from gridbot.market.day_rows import DayKey, Records
@@ -72,7 +73,9 @@ class DayWriting:
     def __init__(self, market: Market, spool: DaySpool, quiet_ms: int, *, replace: bool) -> None:
         self._market, self._spool, self._quiet_ms, self._replace = market, spool, quiet_ms, replace
         self._fundings: dict[tuple[str, date], dict[int, _Rate]] = {}
-        self._spans: dict[DayKey, int] = {}
+        self._spans: dict[DayKey, set[int]] = {}
+        """How long the candles of a day are, ms: where the files are of one length it is one number."""
+        self._guessed: dict[DayKey, int] = {}
 
     def add(self, read: Read | Funding, number: int, path: Path) -> set[tuple[str, date]]:
         """Keep what was read of a file. Returns the days that it is of. Raise MarketError for a contradiction."""
@@ -85,7 +88,9 @@ class DayWriting:
         days = {(read.symbol, _day(ms)) for ms in {*range(first, last, 86_400_000), last}}
         for symbol, day in days:
             key = DayKey(symbol, day, read.kind)
-            self._spans[key] = max(read.span_ms, self._spans.get(key, 0))
+            if read.is_sure:
+                self._spans.setdefault(key, set()).add(read.span_ms)
+            self._guessed[key] = max(read.span_ms, self._guessed.get(key, 0))
         return days
 
     def _add_funding(self, read: Funding, number: int, path: Path) -> tuple[str, date]:
@@ -131,7 +136,9 @@ class DayWriting:
             if fundings:
                 now = replace(now, fundings=tuple((at, known.rate) for at, known in sorted(fundings.items())))
                 now = now.with_part(
-                    "fundings", tuple(sorted({files[known.file].path.name for known in fundings.values()})), ()
+                    "fundings",
+                    tuple(sorted({printable(files[known.file].path.name) for known in fundings.values()})),
+                    (),
                 )
             written = before if now is before else replace_columns(directory, now, columns)
         except MarketError as error:
@@ -160,8 +167,8 @@ class DayWriting:
         if not coming:
             return before, 0
         kind, others = coming[0], coming[1:]
+        span_ms = self._span_ms(DayKey(before.symbol, before.date, kind))
         rows, doubles, notes = _settled(kinds[kind], files, kind)
-        span_ms = self._spans.get(DayKey(before.symbol, before.date, kind), 0)
         prices = np.ascontiguousarray(rows["price"])
         columns["times_ms"] = np.ascontiguousarray(rows["at"])
         columns["prices"] = prices
@@ -183,6 +190,17 @@ class DayWriting:
         )
         now = now.with_part("ticks", _names(rows, files), tuple(notes))
         return now.with_part("instrument", (source,), (DERIVED,) if source == DERIVED else ()), doubles
+
+    def _span_ms(self, key: DayKey) -> int:
+        """How long each candle of a day is, ms. Raise MarketError where files do not agree: they would overlap."""
+        spans = self._spans.pop(key, set())
+        guessed = self._guessed.pop(key, 0)
+        if len(spans) > 1:
+            lengths = " and of ".join(f"{span / 1000:g} s" for span in sorted(spans))
+            raise MarketError(
+                f"{key.symbol} {key.date}: expected candles of one length, got some of {lengths}; import one"
+            )
+        return spans.pop() if spans else guessed
 
 
 def _with_marks(
@@ -206,6 +224,12 @@ def _settled(rows: Records, files: Sequence[Words], kind: str) -> tuple[Records,
     kept, doubles, conflict = without_doubles(ordered.rows)
     if conflict is not None:
         raise MarketError(_said(conflict, files))
+    if kind == "trades" and (copies := copies_in(kept)) is not None:
+        first, second = (files[number].path for number in copies)
+        raise MarketError(
+            f"{second}: expected other trades than those of {first}, got most of them again, and they have no ids to "
+            "tell by; import one of the two"
+        )
     notes = [note for number in np.unique(kept["file"]) for note in files[int(number)].notes]
     if ordered.out_of_order and kind in ("trades", "tickers"):  # four ticks of a candle are one row
         notes.append(f"{ordered.out_of_order} rows were more than a second out of order, and sorted")
@@ -224,7 +248,7 @@ def _said(conflict: Conflict, files: Sequence[Words]) -> str:
 
 
 def _names(rows: Records, files: Sequence[Words]) -> tuple[str, ...]:
-    return tuple(files[int(number)].path.name for number in np.unique(rows["file"]))
+    return tuple(printable(files[int(number)].path.name) for number in np.unique(rows["file"]))
 
 
 def _rows(document: DayDocument, name: str) -> int:

@@ -16,17 +16,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from gridbot.atomic_file import put_in_place
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.doors.plain_text import one_line, shown
-from gridbot.market.market_error import MarketError
+from gridbot.market.market_error import MarketError, why_not_kept
 from gridbot.private_files import make_directory, open_private
 from gridbot.version import __version__
 
-__all__ = ["Download", "DownloadPace", "FetchFailed"]
+__all__ = ["Download", "DownloadPace", "FetchFailed", "require_address"]
 
 CHUNK: Final = 1 << 18
 LARGEST_FILE: Final = 1 << 33
@@ -41,6 +42,20 @@ OnBytes = Callable[[str, int, int | None], None]
 
 class FetchFailed(MarketError):
     """Something cannot be fetched; the text names the address, what was expected and what came."""
+
+
+def require_address(what: str, url: str, example: str) -> None:
+    """Raise FetchFailed for what is no address of a server; no user or password of one is shown."""
+    try:
+        parts = urlsplit(url)
+        is_plain = parts.port is None or parts.port > 0
+    except ValueError:
+        is_plain = False
+    if is_plain and "@" in parts.netloc:
+        raise FetchFailed(f"{what}: expected an address without user and password, such as {example}")
+    is_plain = is_plain and parts.scheme in ("http", "https") and bool(parts.hostname)
+    if not is_plain or parts.query or parts.fragment or any(sign.isspace() for sign in url):
+        raise FetchFailed(f"{what}: expected an address such as {example}, got {shown(url, 100)}")
 
 
 class _Again(Exception):
@@ -103,8 +118,11 @@ class Download:
             except (_Again, aiohttp.ClientError, TimeoutError) as error:
                 last = str(error) or type(error).__name__
             except OSError as error:
-                raise FetchFailed(f"{url}: cannot be kept: {error}") from error
-        raise FetchFailed(f"{url}: expected an answer, got {one_line(last)} ({self._pace.tries} tries)")
+                raise FetchFailed(f"{url}: cannot be kept: {why_not_kept(error)}") from error
+        raise FetchFailed(
+            f"{url}: expected an answer, got {one_line(last)} ({self._pace.tries} tries); "
+            "do it again later, it goes on where it was"
+        )
 
     async def _turn(self) -> None:
         clock = asyncio.get_running_loop().time

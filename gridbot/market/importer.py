@@ -6,9 +6,9 @@ and with it each day that it would have been a part of; those that are there sta
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -17,12 +17,13 @@ from typing import Final
 import numpy as np
 
 from gridbot.core.instrument import Instrument
+from gridbot.doors.plain_text import printable
 from gridbot.lock_file import Locked, release_lock, take_lock
 from gridbot.market.column_layout import Layout, LayoutRefused, layout_of
 from gridbot.market.day_spool import DaySpool
 from gridbot.market.day_writing import DayResult, DayWriting, Words
-from gridbot.market.input_files import InputFile, input_files, rows_of
-from gridbot.market.market_error import MarketError
+from gridbot.market.input_files import InputFile, InputFiles, input_files, rows_of
+from gridbot.market.market_error import MarketError, unwritable
 from gridbot.market.market_root import Market
 from gridbot.market.row_reading import FileRows, Mistakes
 from gridbot.market.rule_book import Finest, RuleBook
@@ -68,6 +69,8 @@ class ImportResult:
 
     days: list[DayResult]
     files: list[FileResult]
+    passed_over: list[str] = field(default_factory=list)
+    """What is to be said of files in directories that are no market data."""
 
     @property
     def refused(self) -> list[str]:
@@ -89,12 +92,14 @@ def import_files(
     """
     try:
         with locked(market.root), DaySpool(market.root / SPOOL) as spool:
-            return _Import(market, input_files(paths), rules, options or ImportOptions(), on_rows, spool).run()
+            return _Import(
+                market, input_files(paths, market.root), rules, options or ImportOptions(), on_rows, spool
+            ).run()
     except OSError as error:
-        raise MarketError(f"{market.root}: cannot be written: {error}") from error
+        raise unwritable(market.root, error) from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def locked(root: Path) -> Iterator[None]:
     """One writer at a time below a directory of market data. Raise MarketError."""
     try:
@@ -103,7 +108,7 @@ def locked(root: Path) -> Iterator[None]:
     except Locked as error:
         raise MarketError(f"{root}: process {error} imports into it; wait until it has ended") from None
     except OSError as error:
-        raise MarketError(f"{root}: cannot be written: {error}") from error
+        raise unwritable(root, error) from error
     try:
         yield
     finally:
@@ -114,14 +119,15 @@ class _Import:
     def __init__(
         self,
         market: Market,
-        files: list[InputFile],
+        found: InputFiles,
         rules: RuleBook,
         options: ImportOptions,
         on_rows: Callable[[Path, int], None],
         spool: DaySpool,
     ) -> None:
-        self._files, self._rules, self._options, self._on_rows, self._spool = files, rules, options, on_rows, spool
-        self._results = [FileResult(file.path) for file in files]
+        self._files, self._passed_over, self._spool = found.files, found.passed_over, spool
+        self._rules, self._options, self._on_rows = rules, options, on_rows
+        self._results = [FileResult(file.path) for file in self._files]
         self._writing = DayWriting(market, spool, options.quiet_ms, replace=options.replace)
         self._scanned: tuple[dict[str, Finest], dict[str, Finest]] | None = None
 
@@ -132,12 +138,14 @@ class _Import:
         dated = sorted((item for item in numbered if item[1].day is not None), key=lambda item: _group(item[1]))
         self._read_several(several)
         for group, files in itertools.groupby(dated, key=lambda item: _group(item[1])):
+            self._rules.begin_day()
             own = self._read(list(files)) | {group}
             if any(self._results[number].refused for number, file in dated if _group(file) == group):
                 self._writing.drop(own)
             days += self._written(own)
+        self._rules.begin_day()
         days += self._written(self._writing.days())
-        return ImportResult(sorted(days, key=lambda day: (day.symbol, day.date)), self._results)
+        return ImportResult(sorted(days, key=lambda day: (day.symbol, day.date)), self._results, self._passed_over)
 
     def _read_several(self, files: list[tuple[int, InputFile]]) -> None:
         """Read files of any days. What is refused takes its symbol with it: it may have had rows of each day."""
@@ -148,7 +156,10 @@ class _Import:
 
     def _written(self, days: Iterable[tuple[str, date]]) -> list[DayResult]:
         words = [
-            Words(result.path, (f"{result.path.name}: {result.skipped} wrong rows left out",) if result.skipped else ())
+            Words(
+                result.path,
+                (f"{printable(result.path.name)}: {_counted(result.skipped)} left out",) * bool(result.skipped),
+            )
             for result in self._results
         ]
         found = [self._writing.write(symbol, day, words, self._rules.find) for symbol, day in sorted(days)]
@@ -166,6 +177,8 @@ class _Import:
             try:
                 for rows in rows_of(file.path):
                     layout = self._layout(file, rows)
+                    if file.day is not None and "rules" in rows.hints and layout.kind in TICK_KINDS:
+                        self._rules.carry(file.path, rows.hints["rules"])
                     for read in reader.read(rows, layout):
                         touched |= self._writing.add(read, number, file.path)
                     result.rows += len(rows)
@@ -176,9 +189,12 @@ class _Import:
         return touched
 
     def _layout(self, file: InputFile, rows: Rows) -> Layout:
-        kind = self._options.kind or rows.hints.get("kind") or ("marks" if file.is_marks else None)
+        names, kind = list(rows.columns), self._options.kind or rows.hints.get("kind")
+        if kind is None and file.is_marks:
+            with contextlib.suppress(LayoutRefused):
+                return layout_of(names, "marks", self._options.columns)
         try:
-            return layout_of(list(rows.columns), kind, self._options.columns)
+            return layout_of(names, kind, self._options.columns)
         except LayoutRefused as error:
             raise MarketError(f"{file.path}: {error}") from None
 
@@ -226,6 +242,10 @@ def _see(rows: Rows, layout: Layout, symbol: str | None, prices: dict[str, Fines
                 if part in layout:
                     texts = mine.columns[layout.columns[part]].unique().to_pylist()
                     seen.setdefault(name, Finest()).see(texts)
+
+
+def _counted(rows: int) -> str:
+    return f"{rows} wrong row{'' if rows == 1 else 's'}"
 
 
 def _group(file: InputFile) -> tuple[str, date]:

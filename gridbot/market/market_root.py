@@ -29,6 +29,10 @@ class Market:
         """Symbols of which there are days, by name. Raise MarketError."""
         return [name for name in _names(self.root, SYMBOL) if self.days(name)]
 
+    def known(self) -> list[str]:
+        """Symbols of which there is anything, also marks or fundings alone, by name. Raise MarketError."""
+        return [name for name in _names(self.root, SYMBOL) if self.documents(name)]
+
     def days(self, symbol: str) -> list[date]:
         """Days of a symbol that have trades or candles, oldest first. Raise MarketError."""
         return [found.date for found in self.documents(symbol) if found.kind is not None]

@@ -6,7 +6,7 @@
     BTCUSDT2026-09-01-marks.parquet       timestamp, symbol, mark_price
     BTCUSDT2026-09-01-fundings.parquet    timestamp, symbol, fundingRate
 
-Prices and sizes are decimals, exact.
+Prices and sizes are decimals, exact. Files of ticks carry the instrument's rules of that day in their metadata.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet
 from numpy.typing import NDArray
@@ -25,8 +26,9 @@ from numpy.typing import NDArray
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.market.candle_ticks import TICKS
 from gridbot.market.day import Day
-from gridbot.market.day_document import DayDocument
-from gridbot.market.market_error import MarketError
+from gridbot.market.day_document import DayDocument, row_of
+from gridbot.market.market_error import MarketError, unwritable
+from gridbot.market.table_files import RULES
 from gridbot.private_files import make_directory, open_private
 
 __all__ = ["write_parquet"]
@@ -52,7 +54,7 @@ def write_parquet(day: Day, document: DayDocument, directory: Path) -> list[Path
                 raise
             written.append(path)
     except OSError as error:
-        raise MarketError(f"{directory}: cannot be written: {error}") from error
+        raise unwritable(directory, error) from error
     return written
 
 
@@ -70,6 +72,7 @@ def _tables(day: Day, document: DayDocument) -> Iterator[tuple[str, pa.Table]]:
     elif document.form == "tickers":
         yield "-tickers", _table(day, {"timestamp": day.times_ms, "last_price": _decimals(day.prices, tick)})
     else:
+        _require_whole_candles(day)
         bars = day.prices.reshape(-1, TICKS)
         yield (
             "-candles",
@@ -92,9 +95,24 @@ def _tables(day: Day, document: DayDocument) -> Iterator[tuple[str, pa.Table]]:
         yield "-fundings", _table(day, {"timestamp": times, "fundingRate": [str(rate) for _, rate in day.fundings]})
 
 
+def _require_whole_candles(day: Day) -> None:
+    """Days of earlier versions may hold a part of a candle that goes over midnight."""
+    is_whole = len(day) % TICKS == 0
+    if is_whole:
+        at = day.times_ms.reshape(-1, TICKS) - day.times_ms[::TICKS, None]
+        span = at[:, -1] + 1
+        is_whole = bool(((at[:, 1] == span // 3) & (at[:, 2] == 2 * span // 3)).all())
+    if not is_whole:
+        raise MarketError(
+            f"{day.symbol} {day.date}: expected whole candles, got parts of some that go over midnight (UTC); "
+            "import the day again from shorter ones"
+        )
+
+
 def _table(day: Day, columns: dict[str, Any]) -> pa.Table:
     first = next(iter(columns.values()))
-    return pa.table(columns | {"symbol": pa.array([day.symbol] * len(first))})
+    table = pa.table(columns | {"symbol": pa.array([day.symbol] * len(first))})
+    return table.replace_schema_metadata({RULES: orjson.dumps(row_of(day.instrument))})
 
 
 def _decimals(counts: NDArray[np.int64], unit: Decimal) -> pa.Array:

@@ -14,9 +14,8 @@ from gridbot.market.market_error import MarketError
 from gridbot.market.text_columns import Rows, texts_of
 from gridbot.store.reading import ReadingError, connect, names_in
 
-__all__ = ["RECORD_SUFFIXES", "read_records"]
+__all__ = ["read_records"]
 
-RECORD_SUFFIXES: Final = (".duckdb",)
 BATCH_ROWS: Final = 1 << 17
 # Several accounts record the same market: a trade has an id, and equal tickers at one time are one.
 TABLES: Final = {

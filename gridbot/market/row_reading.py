@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 from gridbot.core.instrument import Instrument
 from gridbot.core.strict_numbers import decimal_of
 from gridbot.doors.plain_text import one_line, shown
-from gridbot.market.candle_ticks import TICKS, candle_ticks, span_of
+from gridbot.market.candle_ticks import TICKS, Grid, candle_ticks, grid_of
 from gridbot.market.column_layout import Layout
 from gridbot.market.day import DAY_MS, day_start_ms
 from gridbot.market.day_rows import ROW, SYMBOL, Records
+from gridbot.market.file_endings import unit_of
 from gridbot.market.market_error import MarketError
 from gridbot.market.text_columns import Rows, Sides, Steps, Times, id_numbers, mixed, texts_of
 
@@ -29,6 +31,8 @@ __all__ = ["MARK_GRAIN", "FileRows", "Funding", "Mistakes", "Read", "RowsRefused
 MARK_GRAIN: Final = Decimal("1e-10")
 """The unit of marks on their way: finer than any of an exchange, and 60,000 USDT of it have 15 digits."""
 NAMED: Final = 20
+INVERSE: Final = re.compile(r"USD([FGHJKMNQUVXZ][0-9]{2})?$")
+"""Contracts in coins: perpetual ones, and those of a month."""
 HIGHEST_RATE: Final = Decimal("0.5")
 PRICES: Final = ("open", "high", "low", "close")
 Mask: TypeAlias = NDArray[np.bool_]
@@ -42,7 +46,7 @@ class RowsRefused(MarketError):
 
 def place_of(path: Path, row: int) -> str:
     """A row of a file, in words. Rows of a text are lines, as an editor counts."""
-    return f"{path} {'line' if {'.csv', '.jsonl'} & set(path.suffixes) else 'row'} {row}"
+    return f"{path} {unit_of(path)} {row}"
 
 
 @dataclass(slots=True)
@@ -76,12 +80,16 @@ class Funding:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What some rows of a file say: ticks or marks of one symbol."""
+    """What some rows of a file say: ticks or marks of one symbol.
+
+    `span_ms` is how long each candle is, `is_sure` whether several candles say so.
+    """
 
     symbol: str
     kind: str
     rows: Records
     span_ms: int = 0
+    is_sure: bool = False
 
 
 class _Reader(Protocol):
@@ -98,9 +106,9 @@ class FileRows:
         """`symbol` and `day`: what all rows have to be of, where that is known; `number` is the file's own."""
         self._number, self._rules, self._mistakes = number, rules, mistakes
         self._symbol, self._day, self._path = symbol, day, path
-        self._times, self._sides, self._grains = Times(), Sides(), Steps(MARK_GRAIN, "unit of marks")
+        self._times, self._sides, self._grains = Times(), Sides(), Steps(MARK_GRAIN, "unit of marks", is_rule=False)
         self._steps: dict[tuple[str, bool], tuple[Steps, Steps]] = {}
-        self._span_ms = 0
+        self._grids: dict[tuple[str, str], Grid] = {}
 
     def read(self, rows: Rows, layout: Layout) -> Iterator[Read | Funding]:
         """What the rows say. Raise RowsRefused, and MarketError where a symbol has no rules."""
@@ -139,7 +147,7 @@ class FileRows:
             )
         if not SYMBOL.fullmatch(symbol):
             return f"expected a symbol such as BTCUSDT, got {shown(symbol)}"
-        if symbol.endswith("USD"):
+        if INVERSE.search(symbol):
             return f"expected sizes in base coin, got {symbol}, an inverse contract; take its USDT contract"
         return None
 
@@ -160,20 +168,19 @@ class FileRows:
         start = day_start_ms(self._day)
         inside = (at >= start) & (at < start + DAY_MS)
         for place in np.flatnonzero(good & ~inside):
-            came = datetime.fromtimestamp(int(at[place]) / 1000, UTC)
-            self._mistakes.add(
-                int(rows.numbers[place]),
-                f"expected a time of {self._day}, as the file is named, got {came:%Y-%m-%d %H:%M:%S}; "
-                "--skip-bad leaves such rows out, under a name without the day they come in",
-            )
+            why = f"expected a time of {self._day}, as the file is named, got {_when(at[place])}; "
+            self._wrong(rows, place, why + "--skip-bad leaves such rows out, under a name without the day they come in")
         return inside
+
+    def _wrong(self, rows: Rows, place: np.intp, why: str) -> None:
+        self._mistakes.add(int(rows.numbers[place]), why)
 
     def _column(self, rows: Rows, texts: pa.StringArray, part: str, reader: _Reader) -> tuple[Whole, Mask]:
         values = reader(texts)
         good = values >= 0
         for place in np.flatnonzero(~good):
             why = "" if self._mistakes.count > NAMED else reader.why(texts[int(place)].as_py())
-            self._mistakes.add(int(rows.numbers[place]), f"{part}: {why}")
+            self._wrong(rows, place, f"{part}: {why}")
         return values, good
 
     def _part(self, rows: Rows, layout: Layout, part: str, reader: _Reader) -> tuple[Whole, Mask]:
@@ -244,15 +251,34 @@ class FileRows:
         fits = (low <= np.minimum(first, last)) & (np.maximum(first, last) <= high)
         for place in np.flatnonzero(good & ~fits):
             said = ", ".join(f"{part} {rows.columns[layout.columns[part]][int(place)].as_py()}" for part in PRICES)
-            self._mistakes.add(int(rows.numbers[place]), f"expected low <= open, close <= high, got {said}")
-        keep = good & fits
-        self._span_ms = self._span_ms or span_of(at[keep])
+            self._wrong(rows, place, f"expected low <= open, close <= high, got {said}")
+        good = good & fits
+        grid = self._grids.get((symbol, kind)) or grid_of(at[good])
+        if grid.is_sure:
+            self._grids[symbol, kind] = grid
+        keep = self._on_grid(kind, rows, at, good, grid)
         corners = [corner[keep] for corner in corners]
-        times, prices, sizes = candle_ticks(at[keep], corners, volume[keep], self._span_ms)
+        times, prices, sizes = candle_ticks(at[keep], corners, volume[keep], grid.span_ms)
         numbers = np.repeat(rows.numbers[keep], TICKS)
         nothing = np.zeros(len(times), np.int64)
         records = self._records(numbers, times, prices, sizes, nothing, times.astype(np.uint64))
-        return Read(symbol, kind, records, self._span_ms)
+        return Read(symbol, kind, records, grid.span_ms, grid.is_sure)
+
+    def _on_grid(self, kind: str, rows: Rows, at: Whole, good: Mask, grid: Grid) -> Mask:
+        """Which candles begin where one may, and end on the day on which they begin: a day has whole ones."""
+        is_known = grid.is_sure and DAY_MS % grid.span_ms == 0  # those of 7 minutes may begin anew each day
+        beside = ((at - grid.offset_ms) % grid.span_ms != 0) & is_known
+        split = (at % DAY_MS + grid.span_ms > DAY_MS) & (kind == "candles")
+        for place in np.flatnonzero(good & (beside | split)):
+            came = _when(at[place])
+            span = f"{grid.span_ms / 1000:g} s"
+            if beside[place]:
+                why = f"expected a candle that begins some times {span} after or before the others, got {came}"
+            else:
+                why = f"expected a candle that ends on the day (UTC) on which it begins, got {span} from {came}"
+            self._wrong(rows, place, why)
+        kept: Mask = good & ~beside & ~split
+        return kept
 
     def _fundings(self, symbol: str, rows: Rows, layout: Layout, at: Whole, good: Mask) -> Iterator[Funding]:
         for place in np.flatnonzero(good):
@@ -279,6 +305,10 @@ class FileRows:
             records[name] = values
         records["file"] = self._number
         return records
+
+
+def _when(ms: np.int64) -> str:
+    return f"{datetime.fromtimestamp(int(ms) / 1000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _ids(*columns: Whole) -> NDArray[np.uint64]:

@@ -13,7 +13,8 @@ from gridbot.bybit.parse_market import parse_instrument, parse_tiers
 from gridbot.core.instrument import Instrument
 from gridbot.core.strict_numbers import amount_or_none
 from gridbot.doors.bounded_json import JsonMistake, read_json
-from gridbot.doors.plain_text import shown
+from gridbot.doors.plain_text import printable, shown
+from gridbot.market.day_document import instrument_of
 from gridbot.market.market_error import MarketError
 from gridbot.paper.market.instruments import LISTINGS
 
@@ -112,9 +113,47 @@ class RuleBook:
         """`given`: of a file, the only ones that count when they are there. `derive`: work all out from the data."""
         self._given, self._source, self._derive = given, source, derive
         self._derived: dict[str, Instrument] = {}
+        self._carried: dict[str, tuple[Instrument, str]] = {}
+        self._asked: set[str] = set()
+        """Symbols by whose rules rows of the day were read."""
+        self._of_any_day: frozenset[str] | None = None
+        """Symbols by whose rules rows were read before the first day began: they may be of each one."""
+
+    def begin_day(self) -> None:
+        """Forget what files of the day before have carried."""
+        if self._of_any_day is None:
+            self._of_any_day = frozenset(self._asked)
+        self._carried.clear()
+        self._asked = set(self._of_any_day)
+
+    def carry(self, path: Path, text: str) -> None:
+        """Rules that a file of one day brings along, as `day.json` has them; others that are given count before them.
+
+        Raise MarketError when they are none, or when rows of that day were read by others already.
+        """
+        if self._derive or self._given is not None:
+            return
+        try:
+            instrument = instrument_of(read_json(text))
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise MarketError(
+                f"{path}: expected the rules of an instrument in its metadata, got {shown(text)} "
+                f"({shown(str(error), 100)}); export it again, or name others with --instruments"
+            ) from error
+        symbol = instrument.symbol
+        found = self.find(symbol) if symbol in self._asked else None
+        if found is not None and found[0] != instrument:
+            raise MarketError(
+                f"{path}: expected the rules by which another file of the day was read, got others; "
+                "import one of the files, or name rules with --instruments"
+            )
+        self._carried.setdefault(symbol, (instrument, f"rules of {printable(path.name)}"))
 
     def find(self, symbol: str) -> tuple[Instrument, str] | None:
         """Rules and their source; None when they have to be derived. Raise MarketError when the file has none."""
+        self._asked.add(symbol)
+        if symbol in self._carried:
+            return self._carried[symbol]
         if symbol in self._derived:
             return self._derived[symbol], DERIVED
         if self._derive:

@@ -1,7 +1,7 @@
 """Files of market data as batches of text columns, with the number of each row as an editor counts. Reads files.
 
 CSV (`.csv`, also `.gz` and `.zst`), Parquet and Feather. A batch has a few hundred thousand rows: a file of any length
-needs the memory of one batch.
+needs the memory of one batch, but for Feather, which is read whole.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Final
 
 import numpy as np
@@ -24,18 +25,22 @@ import pyarrow.feather
 import pyarrow.parquet
 
 from gridbot.doors.plain_text import one_line, shown
+from gridbot.market.file_endings import kind_of, packing_of
 from gridbot.market.market_error import MarketError
 from gridbot.market.text_columns import Rows, texts_of
 
-__all__ = ["TABLE_SUFFIXES", "csv_rows", "opened", "read_table", "reading"]
+__all__ = ["LONGEST_LINE", "RULES", "csv_rows", "opened", "read_table", "reading", "require_text"]
 
-TABLE_SUFFIXES: Final = (".csv", ".parquet", ".feather")
 BLOCK: Final = 1 << 23
 LONGEST_LINE: Final = 1 << 20
 BATCH_ROWS: Final = 1 << 17
 MOST_COLUMNS: Final = 1000
+RULES: Final = "gridbot.instrument"
+"""The key of an instrument's rules in the metadata of a Parquet file of ours; as `day.json` has them."""
 METATRADER: Final = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}( [0-9]{2}:[0-9]{2})?")
 PRICES: Final = ("open", "high", "low", "close", "volume")
+OTHER_SIGNS: Final = (";", "\t", "|")
+NUMBER: Final = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
 
 @contextmanager
@@ -50,10 +55,11 @@ def reading(path: Path) -> Iterator[None]:
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """A file's bytes, unpacked when its name ends with .gz or .zst; checksums are checked at the end. OSError."""
-    if path.suffix == ".gz":
+    packing = packing_of(path)
+    if packing == ".gz":
         with gzip.open(path, "rb") as packed:
             yield packed  # type: ignore[misc]
-    elif path.suffix == ".zst":
+    elif packing == ".zst":
         with path.open("rb") as raw, pa.CompressedInputStream(raw, "zstd") as stream:
             yield io.BufferedReader(stream, BLOCK)
     else:
@@ -63,23 +69,26 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 def read_table(path: Path) -> Iterator[Rows]:
     """The rows of a table file. Raise MarketError."""
-    kinds = [suffix for suffix in path.suffixes if suffix in TABLE_SUFFIXES]
+    kind = kind_of(path)
     with reading(path):
-        if kinds[-1:] == [".parquet"]:
-            yield from _batches(pyarrow.parquet.ParquetFile(path).iter_batches(BATCH_ROWS))
-        elif kinds[-1:] == [".feather"]:
+        if kind == ".parquet":
+            file = pyarrow.parquet.ParquetFile(path)
+            rules = (file.schema_arrow.metadata or {}).get(RULES.encode())
+            yield from _batches(file.iter_batches(BATCH_ROWS), {"rules": rules.decode()} if rules else {})
+        elif kind == ".feather":
             table = pyarrow.feather.read_table(path, memory_map=False)  # a mapped file that shrinks kills the process
             yield from _batches(table.to_batches(max_chunksize=BATCH_ROWS))
         else:
-            with opened(path) as file:
-                yield from csv_rows(file)
+            with opened(path) as text:
+                yield from csv_rows(text)
 
 
-def _batches(batches: Any) -> Iterator[Rows]:
+def _batches(batches: Any, hints: Mapping[str, str] = MappingProxyType({})) -> Iterator[Rows]:
     first = 1
     for batch in batches:
+        _require_different(batch.schema.names)
         columns = {name: texts_of(batch.column(name)) for name in batch.schema.names if _can_be_text(batch, name)}
-        yield Rows(columns, np.arange(first, first + len(batch)))
+        yield Rows(columns, np.arange(first, first + len(batch)), hints=hints)
         first += len(batch)
 
 
@@ -112,6 +121,12 @@ def _line(file: IO[bytes]) -> bytes:
     first = file.readline(LONGEST_LINE)
     if not first.strip():
         raise OSError("expected a line with the names of the columns, got " + ("an empty one" if first else "nothing"))
+    require_text(first, 1)
+    if b"\r" in first.rstrip(b"\r\n"):
+        raise OSError(
+            "line 1: expected lines that end with \\n or \\r\\n, got \\r alone, as of old Macs; "
+            "convert it: tr '\\r' '\\n' < OLD > NEW.csv"
+        )
     return first.removeprefix(b"\xef\xbb\xbf")
 
 
@@ -122,24 +137,60 @@ def _column_names(first: bytes) -> tuple[list[str], int]:
         return [*(("time",) if found.group(1) else ("day", "clock")), *PRICES], 1
     if len(cells) > MOST_COLUMNS:
         raise OSError(f"line 1: expected at most {MOST_COLUMNS} columns, got {len(cells)}")
-    if twice := {name for name in cells if cells.count(name) > 1}:
-        raise OSError(f"line 1: expected names of columns that differ, got {shown(min(twice))} twice")
-    return [name.strip() for name in cells], 2
+    if len(cells) == 1 and (sign := next((sign for sign in OTHER_SIGNS if sign in cells[0]), None)):
+        raise OSError(
+            f"line 1: expected commas between the columns, got {shown(sign)}; "
+            "write it anew with commas between, and with points in numbers"
+        )
+    if all(NUMBER.fullmatch(name) for name in cells):
+        raise OSError(
+            f"line 1: expected the names of the columns, got numbers: {shown(', '.join(cells), 100)}; "
+            "put a line with names before it, such as time,open,high,low,close,volume"
+        )
+    names = [name.strip() for name in cells]
+    _require_different(names, "line 1: ")
+    return names, 2
 
 
-def _require_text(block: bytes, first: int) -> None:
-    """Arrow would print a traceback of its own for a row with too many columns that is no text."""
+def _require_different(names: Sequence[str], place: str = "") -> None:
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise OSError(f"{place}expected names of columns that differ, got {shown(min(twice))} twice")
+
+
+def require_text(block: bytes, first: int) -> None:
+    """Raise OSError where bytes are no text in UTF-8, with the number of the line; `first` is that of the first one.
+
+    Arrow would print a traceback of its own for a row with too many columns that is no text.
+    """
+    if first == 1 and (block.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in block[:100]):
+        raise OSError("line 1: expected text in UTF-8, got UTF-16; convert it: iconv -f UTF-16 -t UTF-8 OLD > NEW")
     if block.isascii():
         return
     try:
         block.decode("utf-8")
     except UnicodeDecodeError as error:
         line = first + block.count(b"\n", 0, error.start)
-        raise OSError(f"line {line}: expected text in UTF-8, got byte {block[error.start]:#04x}") from None
+        raise OSError(
+            f"line {line}: expected text in UTF-8, got byte {block[error.start]:#04x}; "
+            "convert it, such as with iconv -f LATIN1 -t UTF-8 OLD > NEW"
+        ) from None
+
+
+def _require_whole_lines(block: bytes, first: int, rows: int) -> None:
+    """Each line is one row: after a quotation mark without its other one, the numbers of lines would be wrong."""
+    if rows == block.count(b"\n"):
+        return
+    lines = block.split(b"\n")[:-1]
+    for number, line in enumerate(lines, start=first):
+        if line.count(b'"') % 2:
+            raise OSError(f"line {number}: expected the row to end with its line, got a quotation mark that is open")
+        if b"\r" in line.rstrip(b"\r"):
+            raise OSError(f"line {number}: expected one row, got a \\r in the middle of the line")
+    raise OSError(f"lines {first} to {first + len(lines) - 1}: expected a row in each line, got {rows} rows")
 
 
 def _parsed(block: bytes, names: Sequence[str], first: int) -> Rows:
-    _require_text(block, first)
+    require_text(block, first)
     broken: list[tuple[int, str]] = []
 
     def skip(row: Any) -> str:
@@ -163,6 +214,7 @@ def _parsed(block: bytes, names: Sequence[str], first: int) -> Rows:
     except pa.ArrowInvalid as error:
         last = first + block.count(b"\n") - 1
         raise OSError(f"lines {first} to {last}: {one_line(str(error))}") from error
+    _require_whole_lines(block, first, len(table) + len(broken))
     numbers = np.arange(first, first + len(table) + len(broken))
     columns = {name: texts_of(table.column(name)) for name in names}
     rows = Rows(columns, np.delete(numbers, [at - first for at, _ in broken]), broken)

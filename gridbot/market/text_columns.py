@@ -22,7 +22,19 @@ from gridbot.core.exact import WIDE
 from gridbot.core.strict_numbers import LATEST_MS, amount_of, decimal_of, whole_or_none
 from gridbot.doors.plain_text import shown
 
-__all__ = ["NO_ID", "Distinct", "Rows", "Sides", "Steps", "Times", "id_numbers", "mixed", "texts_of", "time_ms"]
+__all__ = [
+    "EARLIEST_MS",
+    "NO_ID",
+    "Distinct",
+    "Rows",
+    "Sides",
+    "Steps",
+    "Times",
+    "id_numbers",
+    "mixed",
+    "texts_of",
+    "time_ms",
+]
 
 Whole: TypeAlias = NDArray[np.int64]
 BAD: Final = -1
@@ -36,6 +48,8 @@ DIGITS: Final = r"^([0-9]{1,18}|[1-8][0-9]{18})$"
 SECONDS: Final = r"^([0-9]{1,9}|[1-8][0-9]{9})(\.[0-9]{0,9})?$"
 """As ns they have 63 bits."""
 NANO: Final = 10**9
+EARLIEST_MS: Final = 1_230_768_000_000
+"""The first of January 2009: no coin is older. What is earlier is no time, such as 20260901, or is in another unit."""
 UNITS_A_MS: Final = ((10**17, 10**6), (10**14, 10**3), (10**11, 1))
 """(least number, how many of its unit are a ms): of ns, us and ms; below are seconds."""
 
@@ -118,9 +132,14 @@ class Distinct:
 class Steps(Distinct):
     """Prices in ticks, or sizes in quantity steps. `name` is for people: tick size or quantity step."""
 
-    def __init__(self, step: Decimal, name: str, *, positive: bool = True, floors: bool = False) -> None:
-        """`positive`: zero is wrong, too. `floors`: what is between two steps becomes the lower one."""
-        self._step, self._name, self._positive, self._floors = step, name, positive, floors
+    def __init__(
+        self, step: Decimal, name: str, *, positive: bool = True, floors: bool = False, is_rule: bool = True
+    ) -> None:
+        """`positive`: zero is wrong, too. `floors`: what is between two steps becomes the lower one.
+
+        `is_rule`: the step is a rule of the instrument, which may have changed.
+        """
+        self._step, self._name, self._positive, self._floors, self._is_rule = step, name, positive, floors, is_rule
         super().__init__(self._steps)
 
     def _steps(self, text: str) -> int:
@@ -132,8 +151,8 @@ class Steps(Distinct):
         except InvalidOperation:
             raise ValueError(f"expected a number of at most {MOST_STEPS} steps, got {shown(text)}") from None
         if rest and not self._floors:
-            own = "--derive works it out from the data"  # tick sizes change
-            raise ValueError(f"expected a multiple of the {self._name} {self._step}, got {text}; {own}")
+            own = "; --derive works it out from the data" if self._is_rule else ""
+            raise ValueError(f"expected a multiple of the {self._name} {self._step}, got {text}{own}")
         if steps >= MOST_STEPS:
             raise ValueError(f"expected a number of at most {MOST_STEPS} steps, got {shown(text)}")
         return int(steps)
@@ -167,7 +186,7 @@ class Times:
             nano = texts.cast(pa.decimal128(19, 9))
             low = np.frombuffer(nano.buffers()[1], np.int64)[2 * nano.offset : 2 * (nano.offset + len(nano)) : 2]
             times: Whole = low // (NANO // 1000)
-            return times
+            return np.where(times >= EARLIEST_MS, times, BAD)
         return self._one_by_one(texts)
 
     def why(self, text: str) -> str:
@@ -179,7 +198,7 @@ def _of_numbers(numbers: Whole) -> Whole:
     times = numbers * 1000  # what this overflows for is larger than 10**17, and not taken from here
     for least, units in reversed(UNITS_A_MS):
         times = np.where(numbers >= least, numbers // units, times)
-    return np.where((times >= 0) & (times <= LATEST_MS), times, BAD)
+    return np.where((times >= EARLIEST_MS) & (times <= LATEST_MS), times, BAD)
 
 
 def time_ms(text: str) -> int:
@@ -209,8 +228,8 @@ def _iso(text: str) -> int:
 
 
 def _possible(ms: int, text: str) -> int:
-    if not 0 <= ms <= LATEST_MS:
-        raise ValueError(f"expected a time of the years 1970 to 2286, got {shown(text)}")
+    if not EARLIEST_MS <= ms <= LATEST_MS:
+        raise ValueError(f"expected a time of the years 2009 to 2286 in s, ms, us or ns, or as text, got {shown(text)}")
     return ms
 
 

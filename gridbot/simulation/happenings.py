@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 from gridbot.simulation import contract_changes, strange_money
 from gridbot.simulation.odd_answers import strange_row
@@ -48,34 +49,21 @@ def _stall(stage: Stage, fault: Fault) -> bool:
     return True
 
 
-def _skew(stage: Stage, fault: Fault) -> bool:
-    stage.clock.wall_error_ms += int(fault.what["ms"])
+def _worker_clock(stage: Stage, fault: Fault, times: int = 1) -> bool:
+    """The worker's clock is off by so much more; by so much less with -1."""
+    stage.clock.wall_error_ms += times * int(fault.what["ms"])
     return True
 
 
-def _unskew(stage: Stage, fault: Fault) -> bool:
-    stage.clock.wall_error_ms -= int(fault.what["ms"])
-    return True
-
-
-def _exchange_skew(stage: Stage, fault: Fault) -> bool:
-    stage.clock.exchange_error_ms += int(fault.what["ms"])
-    return True
-
-
-def _exchange_unskew(stage: Stage, fault: Fault) -> bool:
-    stage.clock.exchange_error_ms -= int(fault.what["ms"])
+def _exchange_clock(stage: Stage, fault: Fault, times: int = 1) -> bool:
+    """Likewise the exchange's."""
+    stage.clock.exchange_error_ms += times * int(fault.what["ms"])
     return True
 
 
 def _exchange_restart(stage: Stage, fault: Fault) -> bool:
     stage.venue.restart()
     stage.wires.cut("")
-    return True
-
-
-def _clock_step(stage: Stage, fault: Fault) -> bool:
-    stage.clock.wall_error_ms += int(fault.what["ms"])
     return True
 
 
@@ -297,8 +285,8 @@ def _wick(stage: Stage, fault: Fault) -> bool:
 HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.DROP: _drop,
     FaultKind.STREAMS_DOWN: _drop,
-    FaultKind.SKEW: _skew,
-    FaultKind.EXCHANGE_SKEW: _exchange_skew,
+    FaultKind.SKEW: _worker_clock,
+    FaultKind.EXCHANGE_SKEW: _exchange_clock,
     FaultKind.STALL: _stall,
     FaultKind.HAND_MODE: _one_way,
     FaultKind.BAND: _band,
@@ -309,7 +297,7 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.RESTART: _restart,
     FaultKind.LIQUIDATION: _liquidation,
     FaultKind.EXCHANGE_RESTART: _exchange_restart,
-    FaultKind.CLOCK_STEP: _clock_step,
+    FaultKind.CLOCK_STEP: _worker_clock,
     FaultKind.HAND_TRADE: _hand_trade,
     FaultKind.HAND_ORDER: _hand_order,
     FaultKind.HAND_CANCEL: _hand_cancel,
@@ -330,8 +318,8 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
 """Each returns whether it did anything."""
 
 ENDINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
-    FaultKind.SKEW: _unskew,
-    FaultKind.EXCHANGE_SKEW: _exchange_unskew,
+    FaultKind.SKEW: partial(_worker_clock, times=-1),
+    FaultKind.EXCHANGE_SKEW: partial(_exchange_clock, times=-1),
     FaultKind.HAND_MODE: _hedge,
     FaultKind.STALL: lambda stage, fault: True,
     FaultKind.BAND: _band_back,

@@ -128,7 +128,7 @@ class Life:
     def newest_of(self, name: str) -> int:
         """Number of the newest document of that name that it has kept; 0 when there is none."""
         assembly = self.session._assembly
-        document = assembly._states._newest.get(name) if assembly is not None else None
+        document = assembly.disk.states._newest.get(name) if assembly is not None else None
         return 0 if document is None else int(document.get("seq", 0))
 
     def die(self) -> None:

@@ -240,25 +240,31 @@ def _mark_pairs(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
 
 
 def _reject_misfits(rows: Rows) -> None:
-    """Try each record alone in memory; move those that do not fit to the rejects."""
+    """Try the records in memory; move those that do not fit to the rejects."""
     with duckdb.connect(config=_SCRATCH) as scratch:
         for table, bodies in rows.tables.items():
             scratch.execute(create_table_sql(table))
-            good = []
-            for body in bodies:
-                error = _misfit(scratch, table, body)
-                if error is None:
-                    good.append(body)
-                    continue
-                doc = codec.parse(body)
-                rows.rejects.append((doc["account"], doc["seq"], table, error, body.decode()))
+            errors = _misfits(scratch, table, bodies, range(len(bodies)))
+            for at, error in errors.items():
+                doc = codec.parse(bodies[at])
+                rows.rejects.append((doc["account"], doc["seq"], table, error, bodies[at].decode()))
                 log.error("record %s of account %s fits no row of %s: %s", doc["seq"], doc["account"], table, error)
-            rows.tables[table] = good
+            rows.tables[table] = [body for at, body in enumerate(bodies) if at not in errors]
 
 
-def _misfit(con: duckdb.DuckDBPyConnection, table: str, body: bytes) -> str | None:
+def _misfits(con: duckdb.DuckDBPyConnection, table: str, bodies: list[bytes], tried: range) -> dict[int, str]:
+    """Which of the records that are tried fit no row, with the reason.
+
+    All of them at once, and where that fails each half: alone, executions take 20 ms each, and a transaction may have
+    84,000.
+    """
+    if not tried:
+        return {}
     try:
-        append(con, table, [body])
+        append(con, table, bodies[tried.start : tried.stop])
     except _MISFIT as exc:
-        return first_line(exc)
-    return None
+        if len(tried) == 1:
+            return {tried.start: first_line(exc)}
+        half = len(tried) // 2
+        return _misfits(con, table, bodies, tried[:half]) | _misfits(con, table, bodies, tried[half:])
+    return {}

@@ -1,8 +1,8 @@
 """The database file for the process that writes it: created, attached for one transaction, detached.
 
-Between two commits the file is not open, so any DuckDB tool can open it read-only. While DuckDB has it, this process
-must not open it in any other way, not even to read a byte: closing such a descriptor drops DuckDB's POSIX lock.
-`os.stat`, `os.rename` and `os.replace` are safe.
+Between two commits the file is not locked, so any DuckDB tool can open it read-only: it is detached, or stays attached
+without its lock (`shared_file`). While DuckDB has it, this process must not open it in any other way, not even to read
+a byte: closing such a descriptor drops DuckDB's POSIX lock. `os.stat`, `os.rename` and `os.replace` are safe.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import re
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +27,7 @@ from gridbot.store.commit import stored_offsets
 from gridbot.store.file_errors import first_line, holder_of, is_damage, is_lock_error, is_log_damage, rebuild_line
 from gridbot.store.migrations import keep_copy
 from gridbot.store.schema import GROUP_ROWS, NEW_FILE, SCHEMA_VERSION, applied, ensure_schema, quote
+from gridbot.store.shared_file import FileState, SharedFile, file_state
 
 __all__ = ["Database", "DatabaseHeld", "Unreadable", "spill_directory"]
 
@@ -58,24 +58,9 @@ class Unreadable(RuntimeError):
     """The file exists and cannot be used as a database; the text says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    inode: int
-    size: int
-    changed_ns: int
-
-
 def spill_directory(path: Path) -> Path:
     """Where DuckDB puts what does not fit its memory, also when it reads the file; not into the working directory."""
     return path.with_name(f"{path.name}.tmp")
-
-
-def _state(path: Path) -> _State | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return _State(found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class Database:
@@ -90,14 +75,18 @@ class Database:
         self.wal = path.with_name(path.name + ".wal")
         self.quarantined: deque[Path] = deque(maxlen=QUARANTINED_SHOWN)
         self._engine: duckdb.DuckDBPyConnection | None = None
+        self._shared: SharedFile | None = None
+        """While the file stays attached without its lock, or is used by what has stayed so."""
         self._uses = 0
-        self._left: _State | None = None
+        self._left: FileState | None = None
         self._was_changed = False
         self._turn = threading.Lock()
         """Of whoever has the file in this process: the writer's thread, or one that reads a little for it."""
         self._reader: duckdb.DuckDBPyConnection | None = None
         self.is_as_left = False
         """True while the file is open and nobody has written to it since this process closed it."""
+        self.may_stay = False
+        """Set where no other part of this process opens the file: between small commits it stays attached then."""
 
     def prepare(self) -> None:
         """Make the file when there is none, bring its schema up to date, with a copy kept of an older version.
@@ -171,8 +160,11 @@ class Database:
             directory.rmdir()
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def open(self, *, stays: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """The file, open for writing while the block runs; no other process can open it until then.
+
+        `stays`: behind the block it stays attached without its lock, where it `may_stay`, and the next block that stays
+        goes on with that when nobody has changed the file. For small commits: DuckDB keeps in memory what they touch.
 
         Raise DatabaseHeld, Unreadable, and duckdb.IOException when there is no file (see `prepare`); set a damaged
         write-ahead log aside and open without it. The engine is kept, because it takes longer to
@@ -184,7 +176,7 @@ class Database:
                 with contextlib.suppress(duckdb.Error):  # it may be closed by now
                     reader.interrupt()
         try:
-            with self._open() as con:
+            with self._open(stays=stays and self.may_stay) as con:
                 yield con
         finally:
             self._turn.release()
@@ -197,6 +189,7 @@ class Database:
         with self._turn:
             if not self.path.exists():
                 raise duckdb.IOException(f"{self.path} is not there yet")
+            self._let_go()
             with duckdb.connect(str(self.path), read_only=True, config=_CONFIG) as con:
                 self._reader = con
                 try:
@@ -205,34 +198,67 @@ class Database:
                     self._reader = None
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _open(self, *, stays: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         changed = self._is_changed()  # before the file is as we leave it
         self._was_changed |= changed
         self.is_as_left = self._left is not None and not changed
-        engine = self._attached()
+        before = file_state(self.path)
+        engine = self._attached(has_stayed=stays)
         try:
             with contextlib.closing(engine.cursor()) as con:  # closed it has no result that keeps the file open
                 con.execute(f"USE {_NAME}")
                 yield con
-            engine.execute(f"DETACH {_NAME}")  # writes the log into the file and closes both
-            self._left = _state(self.path)
+            if not (stays and self._stay(before)):
+                self._detach(engine)  # writes the log into the file and closes both
+                self._left = file_state(self.path)
         except BaseException:
             self.close()
             self._left = None
             raise
-        self._uses += 1
         if self._uses >= ENGINE_USES:
             self.close()
+
+    def _stay(self, before: FileState | None) -> bool:
+        """Give up the lock of the file, which was this one before it was attached; False when it is to be detached."""
+        with contextlib.suppress(OSError):
+            if self._shared is None:
+                self._shared = SharedFile(self.path, self.wal)
+            if before is not None and self._shared.inode == before.inode and self._shared.give_up():
+                self._left = self._shared.left
+                return True
+        return False
+
+    def _detach(self, engine: duckdb.DuckDBPyConnection) -> None:
+        engine.execute(f"DETACH {_NAME}")
+        self._uses += 1
+        self._forget_shared()
+
+    def _let_go(self) -> None:
+        """Detach what has stayed attached: DuckDB writes nothing then."""
+        if self._shared is None:
+            return
+        try:
+            if self._engine is not None:
+                self._detach(self._engine)
+        except duckdb.Error:
+            self.close()
+
+    def _forget_shared(self) -> None:
+        """Once DuckDB has the file no more."""
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            shared.close()
 
     def was_changed_by_another(self) -> bool:
         """True once for each time that another program has written to the file between two `open`, or replaced it."""
         if self._is_changed():
-            self._was_changed, self._left = True, _state(self.path)
+            self._was_changed, self._left = True, file_state(self.path)
         changed, self._was_changed = self._was_changed, False
         return changed
 
     def _is_changed(self) -> bool:
-        return self._left is not None and self._left != _state(self.path)
+        """Also by a log, which a program that was killed leaves, and this process does not."""
+        return self._left is not None and (self._left != file_state(self.path) or self.wal.exists())
 
     def close(self) -> None:
         """Close the engine and give back its memory. The next `open` starts a new one."""
@@ -240,8 +266,12 @@ class Database:
         if engine is not None:
             with contextlib.suppress(duckdb.Error):
                 engine.close()
+        self._forget_shared()
 
-    def _attached(self) -> duckdb.DuckDBPyConnection:
+    def _attached(self, *, has_stayed: bool) -> duckdb.DuckDBPyConnection:
+        if has_stayed and self._shared is not None and self._engine is not None and self._shared.take_again():
+            return self._engine
+        self._let_go()
         if not self.path.exists():  # DuckDB would make one, in its newest format and without our tables
             raise duckdb.IOException(f"{self.path} is gone; a new one is made from the journals")
         for _ in range(2):

@@ -262,7 +262,7 @@ class WorkerSession:
                 orchestrator.records.record_state()
             self._assembly.recorder.write()
             if answer["ok"]:
-                answer["result"] += self._assembly.only_in_memory()
+                answer["result"] += self._assembly.disk.only_in_memory()
         self._reporting.report_safely()
         self._send({"type": "answer", "id": message.get("id"), "recorded": is_recorded, **answer})
 

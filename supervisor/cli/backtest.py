@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,15 @@ import click
 from gridbot.command_line import pasteable
 from gridbot.commands.wording import counted
 from gridbot.config.paths import data_directory, find_config
+from gridbot.doors.bounded_json import JsonMistake, read_json
+from gridbot.doors.plain_text import one_line
 from supervisor.cli.backtest_extra import need_backtest_extra
 from supervisor.cli.options import example, load_or_refuse, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from gridbot.backtest.backtest_run import Progress
     from gridbot.backtest.result import Result
+    from gridbot.backtest.run_sums import Progress
 
 __all__ = ["backtest"]
 
@@ -74,8 +76,18 @@ def list_runs(config: str | None, data_dir: str | None) -> None:
         end = "" if row["finished"] else f", process {row['process']} runs it" if row["process"] else ", broken off"
         click.echo(
             f"{row['name']}  {row['from_ts']:%Y-%m-%d %H:%M} to {row['to_ts']:%Y-%m-%d %H:%M}  "
-            f"{', '.join(row['accounts'])}  {counted(row['fills'], 'fill')}{end}"
+            f"{', '.join(row['accounts'])}  {counted(row['fills'], 'fill')}{end}{_tried(row)}"
         )
+
+
+def _tried(row: Mapping[str, Any]) -> str:
+    """The settings that a run had instead of the file's: by these runs are told apart."""
+    try:
+        options = read_json(row.get("options") or "{}")
+    except JsonMistake:
+        return ""
+    overrides = options.get("overrides") if isinstance(options, dict) else None
+    return "".join(f"  {one_line(str(each), 80)}" for each in overrides) if isinstance(overrides, list) else ""
 
 
 def _run(given: dict[str, Any]) -> None:
@@ -84,7 +96,8 @@ def _run(given: dict[str, Any]) -> None:
             raise click.UsageError(f"expected --{option.strip('_')} DATE, such as --{option.strip('_')} 2026-09-01")
     loaded = load_or_refuse(find_config(given["config"]), given["data_dir"])
     need_backtest_extra()
-    from gridbot.backtest.backtest_run import AskedWrongly, CannotRun, run
+    from gridbot.backtest.backtest_run import run
+    from gridbot.backtest.cannot_run import AskedWrongly, CannotRun
     from gridbot.backtest.mark_feed import DayRefusedHere
     from gridbot.backtest.run_options import Latency, Options
     from gridbot.config.errors import ConfigError
@@ -123,8 +136,6 @@ def _run(given: dict[str, Any]) -> None:
         raise click.UsageError(str(error)) from None
     except (CannotRun, DayRefusedHere, MarketError) as error:
         raise CommandError(str(error), ExitCode.REFUSED) from None
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
     finally:
         bar.end()
     _tell(result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
@@ -15,6 +15,7 @@ from gridbot.commands.wording import counted
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line
 from supervisor.cli.backtest_extra import need_backtest_extra
+from supervisor.cli.data_map import KINDS, column_options, described_by
 from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["data", "market_option", "opened_market"]
 
-KINDS: Final = ("trades", "candles", "marks", "fundings", "tickers")
 DAY: Final = click.DateTime(["%Y-%m-%d"])
 NAMED: Final = 20
-LONGEST_MAP: Final = 1 << 16
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -110,17 +109,21 @@ def import_command(
     place = opened_market(market, config, data_dir)
     if derive and instruments is not None:
         raise click.UsageError("expected --derive or --instruments, got both")
+    from gridbot.market.day_rows import SYMBOL
     from gridbot.market.importer import ImportOptions, import_files
     from gridbot.market.rule_book import RuleBook, read_instruments
     from supervisor.cli.data_progress import row_progress
 
-    said = _described(column_map)
+    said = described_by(column_map)
+    symbol = said.symbol if symbol is None else symbol
+    if symbol is not None and not SYMBOL.fullmatch(symbol):
+        raise click.UsageError(f"--symbol: expected a symbol such as BTCUSDT, got {symbol!r}")
     with _plain_errors():
         rules = RuleBook(read_instruments(instruments) if instruments else None, str(instruments), derive=derive)
         options = ImportOptions(
             kind=kind or said.kind,
-            symbol=symbol or said.symbol,
-            columns={**said.columns, **_column_options(columns)},
+            symbol=symbol,
+            columns={**said.columns, **column_options(columns)},
             skip_bad=skip_bad,
             replace=replace,
             quiet_ms=gap * 60_000,
@@ -140,7 +143,11 @@ def _tell_import(done: ImportResult) -> None:
 
     if done.days:
         click.echo(day_table(done.days))
+    for text in done.passed_over:
+        click.echo(one_line(text, 1000))
     for file in done.files:
+        if not file.rows and file.refused is None:
+            click.echo(f"no rows: {one_line(str(file.path))}")
         for line in file.named:
             click.echo(f"left out: {one_line(line)}")
         if file.skipped > len(file.named):
@@ -155,44 +162,6 @@ def _tell_import(done: ImportResult) -> None:
     click.echo(
         f"{counted(len(done.files), 'file')}, {refused} refused, {counted(rows, 'row')} read, {counted(days, 'day')}"
     )
-
-
-def _column_options(columns: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for text in columns:
-        part, equals, name = text.partition("=")
-        if not equals or not part or not name:
-            raise click.UsageError(f"--column: expected PART=NAME, such as time=when, got {text!r}")
-        found[part] = name
-    return found
-
-
-class _Described:
-    """What a --map file says of the files."""
-
-    def __init__(self, document: Any) -> None:
-        if not isinstance(document, Mapping):
-            raise ValueError("expected lines such as `as: candles`, `symbol: BTCUSDT` and `columns: {time: when}`")
-        self.kind: str | None = document.get("as")
-        self.symbol: str | None = document.get("symbol")
-        self.columns: dict[str, str] = document.get("columns") or {}
-        texts = [self.symbol or "", *self.columns, *self.columns.values()]
-        if self.kind not in (*KINDS, None) or not all(isinstance(text, str) for text in texts):
-            raise ValueError(f"expected `as` to be one of {', '.join(KINDS)}, and names as text")
-        if unknown := document.keys() - {"as", "symbol", "columns"}:
-            raise ValueError(f"expected as, symbol and columns, got {sorted(map(str, unknown))}")
-
-
-def _described(path: Path | None) -> _Described:
-    if path is None:
-        return _Described({})
-    import yaml
-
-    try:
-        with path.open("rb") as file:
-            return _Described(yaml.safe_load(file.read(LONGEST_MAP)) or {})
-    except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
-        raise click.UsageError(f"--map {path}: {one_line(str(error))}") from None
 
 
 @data.command("fetch", epilog=example("data fetch BTCUSDT --from 2026-09-01 --to 2026-09-07"))
@@ -238,10 +207,16 @@ def fetch_command(
     place = opened_market(market, config, data_dir)
     import asyncio
 
-    from gridbot.market.archive import Wanted, fetch
-    from gridbot.market.download import Download
+    from gridbot.market.archive import ARCHIVE, REST, Wanted, fetch
+    from gridbot.market.download import Download, FetchFailed, require_address
     from supervisor.cli.data_progress import byte_progress
+    from supervisor.cli.data_tables import spans_in_words
 
+    for option, url, usual in (("--archive", archive, ARCHIVE), ("--rest", rest, REST)):
+        try:
+            require_address(option, url, usual)
+        except FetchFailed as error:
+            raise click.UsageError(str(error)) from None
     wanted = Wanted(symbol, first.date(), last.date(), candles, again, derive, skip_bad, archive, rest)
 
     async def run() -> Fetched:
@@ -255,8 +230,8 @@ def fetch_command(
     if done.there:
         are = "was" if len(done.there) == 1 else "were"
         click.echo(f"{counted(len(done.there), 'day')} {are} there already; --again fetches what is there all the same")
-    for day in done.missing:
-        click.echo(f"missing: the archive has no trades of {symbol} on {day}; --candles takes minute candles", err=True)
+    for span in spans_in_words(done.missing):
+        click.echo(f"missing: the archive has no trades of {symbol} {span}; --candles takes minute candles", err=True)
     if done.missing or done.result.refused:
         sys.exit(ExitCode.REFUSED if done.result.days else ExitCode.NOTHING)
 
@@ -275,7 +250,7 @@ def list_command(symbols: tuple[str, ...], market: str | None, config: str | Non
             documents = [document for symbol in symbols for document in place.documents(symbol)]
             text = document_table(documents)
         else:
-            documents = [document for symbol in place.symbols() for document in place.documents(symbol)]
+            documents = [document for symbol in place.known() for document in place.documents(symbol)]
             text = symbol_table(documents)
     if not documents:
         _end_with_nothing(place, symbols)
@@ -313,7 +288,7 @@ def check_command(
     begin, end = _span(first, last)
     wrong = 0
     with _plain_errors():
-        names = symbols or place.symbols()
+        names = symbols or place.known()
         days = sum(len(days_between(place, symbol, begin, end)) for symbol in names)
         for symbol in names if days else ():
             notes: dict[str, int] = {}
@@ -366,7 +341,7 @@ def _end_with_nothing(
 ) -> NoReturn:
     """Say that nothing is there of what was asked for, and what is; exit code 9."""
     with _plain_errors():
-        there = place.symbols()
+        there = place.known()
     of = f" of {', '.join(symbols)}" if symbols else ""
     of += f" from {begin or 'the first day'} to {end or 'the last day'}" if begin or end else ""
     known = f"; there is data of {', '.join(there[:20])}" if of and there else ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 from gridbot.doors.plain_text import one_line
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from gridbot.market.day_document import DayDocument
     from gridbot.market.day_writing import DayResult
 
-__all__ = ["day_table", "document_table", "symbol_table"]
+__all__ = ["day_table", "document_table", "spans_in_words", "symbol_table"]
 
 LONGEST_NOTE = 300
 
@@ -66,20 +67,30 @@ def document_table(documents: Sequence[DayDocument]) -> str:
 
 
 def symbol_table(documents: Sequence[DayDocument]) -> str:
-    """One line a symbol."""
-    head = ("symbol", "from", "to", "days", "trades", "candles", "ticks", "marks", "fundings", "gaps")
+    """One line a symbol: of how many days there is what, then ticks and gaps of all of them."""
+    forms = ("trades", "candles", "tickers")
+    head = ("symbol", "from", "to", "days", *(f"of {form}" for form in forms), "with marks", "with fundings")
     rows = []
     for symbol, group in itertools.groupby(documents, key=lambda day: day.symbol):
         days = list(group)
         rows.append(
             (
                 *(symbol, days[0].date, days[-1].date, len(days)),
-                *(sum(day.form == "trades" for day in days), sum(day.form in ("candles", "tickers") for day in days)),
-                *(sum(_count(day, "prices") for day in days), sum(_count(day, "marks") > 0 for day in days)),
-                *(sum(bool(day.fundings) for day in days), sum(len(day.gaps) for day in days)),
+                *(sum(day.form == form for day in days) for form in forms),
+                *(sum(_count(day, "marks") > 0 for day in days), sum(bool(day.fundings) for day in days)),
+                *(sum(_count(day, "prices") for day in days), sum(len(day.gaps) for day in days)),
             )
         )
-    return _table(head, rows)
+    return _table((*head, "ticks", "gaps"), rows)
+
+
+def spans_in_words(days: Sequence[date]) -> Iterator[str]:
+    """Days in words, those that follow one another together."""
+    begin = 0
+    for at, day in enumerate(days):
+        if at + 1 == len(days) or (days[at + 1] - day).days > 1:
+            yield f"on {day}" if at == begin else f"from {days[begin]} to {day} ({at + 1 - begin} days)"
+            begin = at + 1
 
 
 def _sources(day: DayDocument) -> str:

@@ -69,6 +69,7 @@ def run_writer(spec: WriterSpec, queues: Mapping[str, QueueReceiver], health: Co
     signal.signal(signal.SIGTERM, stopping.set)
     try:
         writer = Writer(spec, queues)
+        writer.database.may_stay = True
     except WriterBusy as exc:
         _refuse(health, str(exc))
     except OSError as exc:

@@ -49,7 +49,8 @@ def day_of(prices: Sequence[float], *, every_ms: int = 1000, symbol: str = "BTCU
     return ticks_of(instrument, times, ticks, **others)
 
 
-def _same(day: Day) -> Day:
+def same(day: Day) -> Day:
+    """What opens a day that is in memory, with `partial`."""
     return day
 
 
@@ -60,7 +61,7 @@ class Ran:
         self, config: GridbotConfig, days: Sequence[Day], options: Options | None = None, minutes: float = 10
     ) -> None:
         begin, end = START_MS, START_MS + round(minutes * 60_000)
-        feeds = {day.symbol: SymbolFeed(day.symbol, [partial(_same, day)], begin, end) for day in days}
+        feeds = {day.symbol: SymbolFeed(day.symbol, [partial(same, day)], begin, end) for day in days}
         options = options or Options()
         paper = (
             config.paper if options.matching is None else config.paper.model_copy(update={"matching": options.matching})

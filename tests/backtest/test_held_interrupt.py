@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from gridbot.backtest import run, run_file
-from gridbot.backtest.backtest_run import DaysInMemory
 from gridbot.backtest.held_interrupt import held_interrupt
 from gridbot.backtest.record_columns import KeptRecords, PackedRecords, put_records
+from gridbot.backtest.run_days import DaysInMemory
 from gridbot.backtest.run_file import RunFile
 from gridbot.records.columns import RECORD_TYPES
 from tests.backtest.backtest_examples import DAY, config_of, day_of

@@ -16,9 +16,9 @@ import duckdb
 import pytest
 
 from gridbot.backtest import run, symbol_feed
-from gridbot.backtest.backtest_run import Progress
 from gridbot.backtest.mark_feed import DayRefusedHere
 from gridbot.backtest.run_days import RunDays
+from gridbot.backtest.run_sums import Progress
 from gridbot.market.day import Day, day_start_ms, ticks_of
 from gridbot.market.market_root import Market
 from tests.backtest.backtest_examples import BTC, DAY, config_of

@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 from gridbot.backtest import run_file
-from gridbot.backtest.backtest_run import _Sums
 from gridbot.backtest.run_file import RunFile, file_of, new_name, summaries
+from gridbot.backtest.run_sums import RunSums
 from gridbot.lock_file import Locked
 from gridbot.records import codec
 from gridbot.store.bulk import append
@@ -106,7 +106,7 @@ def test_what_was_killed_is_listed_with_what_it_had_recorded(tmp_path: Path) -> 
 
 def test_what_is_told_again_and_again_is_one_warning() -> None:
     """A hundred lines that prices are missing had left no room for the liquidation."""
-    sums = _Sums()
+    sums = RunSums()
     for minute in range(1000):
         sums.told("alice", minute * 60_000_000, "btc", f"BTCUSDT: no price for {30 + minute} s")
     sums.told("alice", 0, "", "liquidated 2 times")

@@ -103,6 +103,21 @@ def test_where_a_day_has_no_mark_prices_the_last_price_is_taken() -> None:
     assert marks.next_outside(starts[0] + 6, Decimal(39_500), Decimal(60_000)) == starts[1] + 7
 
 
+def test_before_the_first_mark_price_of_all_the_last_price_is_taken() -> None:
+    minute = 60_000
+    first, second = START_MS, START_MS + DAY_MS
+    days = [
+        ticks_of(
+            BTC, [first, first + 9], [600_000, 590_000], marks=[(first + at, 595_000) for at in (minute, DAY_MS - 1)]
+        ),
+        ticks_of(BTC, [second, second + minute], [580_000, 500_000], marks=[(second + minute, 585_000)]),
+    ]
+    marks = SymbolFeed("BTCUSDT", [partial(_nth, days, number) for number in range(2)], first, FAR).marks
+    moments = (first, first + 9, first + minute, second, second + minute)
+    assert [marks.at(at) for at in moments] == [*map(Decimal, (60_000, 59_000, 59_500, 59_500, 58_500))]
+    assert marks.next_outside(first, Decimal(59_400), Decimal(60_000)) == first + 9
+
+
 def _nth(days: list[Day], number: int) -> Day:
     return days[number]
 

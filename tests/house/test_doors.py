@@ -36,7 +36,7 @@ OWN: dict[str, tuple[int, str]] = {
     "gridbot.config.fields": (3, "texts that their pattern has checked; a duration"),
     "gridbot.config.original_keys": (1, "a number that was read strictly"),
     "gridbot.market.download": (1, "digits that their pattern has checked"),
-    "gridbot.market.row_reading": (10, "places and numbers of rows, which are numpy's"),
+    "gridbot.market.row_reading": (8, "places and numbers of rows, which are numpy's"),
     "gridbot.market.rule_book": (3, "numbers that were read strictly"),
     "gridbot.market.text_columns": (
         8,

@@ -44,6 +44,7 @@ PURE_ROOMS = (
     *("supervisor.caps.host_caps", "supervisor.caps.caps_shown", "supervisor.caps.caps_document"),
     *("gridbot.market.candle_ticks", "gridbot.market.column_layout", "gridbot.market.day"),
     *("gridbot.market.day_build", "gridbot.market.day_document", "gridbot.market.day_rows"),
+    "gridbot.market.file_endings",
     *("gridbot.market.pyramid", "gridbot.market.row_reading", "gridbot.market.text_columns"),
     *("gridbot.flatten.flatten_words", "gridbot.flatten.flatten_state", "gridbot.flatten.flatten_legs"),
     *("gridbot.flatten.flatten_report", "gridbot.flatten.flatten_step", "gridbot.flatten.flatten_invariants"),

@@ -67,7 +67,7 @@ GRIDBOT = {
     # Two strategies, or a strategy and a log, side by side.
     "compare": "core doors store risk config private_files",
     # Market data of the past.
-    "market": "core doors store bybit atomic_file lock_file private_files version paper.market",
+    "market": "core doors store bybit atomic_file lock_file private_files shortage version paper.market",
     "log_lines": "doors hidden_words",
     "logging_setup": "private_files config log_lines",
     "state": "core ports strategies orders risk flatten records config atomic_file background version private_files",
@@ -80,7 +80,8 @@ GRIDBOT = {
     " bybit commands core exchange flatten logging_setup orders ports process_guard records risk"
     " state system_ports worker",
     # A worker's parts and the paper exchange on market data of the past.
-    "backtest": "atomic_file background bybit command_line commands config core exchange execution incidents lock_file"
+    "backtest": "atomic_file background bybit command_line commands config core doors exchange execution incidents"
+    " lock_file"
     " market orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.params paper.rows"
     " paper.settings paper.worth private_files records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; only a rehearsal imports it.

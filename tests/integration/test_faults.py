@@ -2,7 +2,7 @@
 
 While prices run about, connections drop or are refused, the address is banned, the exchange's clock is off and is set
 back, its process is replaced by another one on the same files, or network and streams are away altogether. Afterwards
-the invariants of docs/architecture.md 7 must hold, whatever the seed. GRIDBOT_CAMPAIGNS=50 runs more seeds; in every
+what docs/orders.md promises must hold, whatever the seed. GRIDBOT_CAMPAIGNS=50 runs more seeds; in every
 tenth the outage lasts 65 s, longer than any fixed look back.
 """
 

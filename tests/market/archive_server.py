@@ -38,6 +38,8 @@ class ArchiveServer:
         self.requests: list[tuple[str, str]] = []
         self.fundings = [(START_MS + at * DAY_MS // 3, "0.0001") for at in range(9)]
         self.url = ""
+        self.last_ms: int | None = None
+        """There are no candles from this time (ms UTC) on."""
 
     @property
     def paths(self) -> list[str]:
@@ -89,6 +91,7 @@ class ArchiveServer:
             ]
             return {"list": rows}
         begin, end = int(query["start"]), int(query["end"])
+        end = end if self.last_ms is None else min(end, self.last_ms - 1)
         starts = range(-(-begin // MINUTE_MS) * MINUTE_MS, end + 1, MINUTE_MS)
         assert len(starts) <= int(query["limit"])
         more = ["0.004", "240"] if what == "kline" else []

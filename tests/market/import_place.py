@@ -29,7 +29,7 @@ class Place:
 
     def __init__(self, home: Path) -> None:
         self.home, self.market = home / "files", Market(home / "market")
-        self.home.mkdir()
+        self.home.mkdir(parents=True)
 
     def file(self, name: str, content: str | bytes) -> Path:
         path = self.home / name

@@ -126,11 +126,42 @@ async def test_rows_of_another_day_are_refused_and_the_others_are_there(market: 
     assert market.days("BTCUSDT") == [DAY, LAST]
 
 
-async def test_an_empty_file_is_refused(market: Market) -> None:
+@pytest.mark.parametrize("content", [b"", b"timestamp,symbol,side,size,price\n"])
+async def test_a_file_without_trades_is_as_good_as_none(market: Market, content: bytes) -> None:
+    """The archive has some of 44 bytes."""
     async with archive_server() as server:
-        server.files[NAME] = gzip.compress(b"")
+        server.files[NAME] = gzip.compress(content)
         done = await fetched(market, server)
-    assert "expected a line with the names of the columns, got nothing" in done.result.refused[0]
+        assert (done.result.refused, done.missing, market.days("BTCUSDT")) == ([], [DAY], [])
+        await fetched(market, server, candles=True)
+    assert [document.form for document in market.documents("BTCUSDT")] == ["candles"]
+
+
+@pytest.mark.parametrize(("more", "requests"), [({}, 2), ({"skip_bad": True}, 1)])
+async def test_a_refused_file_is_fetched_anew_but_for_other_rules(
+    market: Market, more: dict[str, Any], requests: int
+) -> None:
+    """By the same rules it would be refused again, though the server has a right one by now."""
+    async with archive_server() as server:
+        good = server.files[NAME]
+        server.files[NAME] = gzip.compress(gzip.decompress(good) + b"1788307199,BTCUSDT,Buy,0.0005,60000.1\n")
+        assert len((await fetched(market, server)).result.refused) == 1
+        server.files[NAME] = good
+        assert (await fetched(market, server, **more)).result.refused == []
+        assert server.paths.count(f"/trading/BTCUSDT/{NAME}") == requests
+    assert len(market.day("BTCUSDT", DAY)) == 2000
+    assert [path.name for path in (market.root / ".fetch" / "BTCUSDT").iterdir()] == ["import.lock"]
+
+
+async def test_the_marks_of_a_day_that_has_ended_are_fetched_again(market: Market) -> None:
+    async with archive_server() as server:
+        whole = server.files.pop(NAME)
+        server.last_ms = START_MS + 3_600_000  # of the day, so far
+        await fetched(market, server, candles=True)
+        assert len(market.day("BTCUSDT", DAY).marks) == 4 * 60
+        server.files[NAME], server.last_ms = whole, None
+        await fetched(market, server)
+    assert len(market.day("BTCUSDT", DAY).marks) == 4 * 1440
 
 
 async def test_nothing_is_fetched_from_elsewhere(market: Market) -> None:

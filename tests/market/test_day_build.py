@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.market import day_spool
-from gridbot.market.candle_ticks import candle_ticks, span_of
+from gridbot.market.candle_ticks import candle_ticks, grid_of
 from gridbot.market.day import DAY_MS
 from gridbot.market.day_build import Conflict, gaps_of, in_order, without_doubles
 from gridbot.market.day_rows import ROW, Records
@@ -99,8 +99,15 @@ def test_of_two_extremes_equally_far_the_direction_decides(close: int, first: in
 
 
 def test_the_span_of_candles() -> None:
-    assert span_of(np.array([600_000, 0, 300_000])) == 300_000
-    assert span_of(np.array([5])) == 60_000
+    assert grid_of(np.array([900_000, 600_000, 0, 300_000])) == (300_000, 0, True)
+    assert grid_of(np.array([5])) == (60_000, 5, False)
+    assert grid_of(np.array([0, 120_000, 300_000, 600_000])) == (
+        60_000,
+        0,
+        False,
+    )  # minutes without a trade are left out
+    assert grid_of(np.array([7, 60_007, 120_007, 150_000, 180_007, 240_007])) == (60_000, 7, True)
+    assert grid_of(np.array([0, 1, 2, 3]) * 7 * DAY_MS).span_ms == DAY_MS
 
 
 def test_many_rows_wait_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

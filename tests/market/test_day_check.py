@@ -112,10 +112,25 @@ def test_a_hole_in_the_mark_prices(market: Market) -> None:
     assert text == f"{since}: the last price is taken for it"
 
 
+def test_mark_prices_that_begin_after_the_ticks(market: Market) -> None:
+    """Those of minutes may be a minute later; on a day after another one the mark price of the day before counts."""
+    days = [whole_day(), whole_day(LATER)]
+    days = [replace(day, marks_ms=day.marks_ms[1:], marks=day.marks[1:]) for day in days]
+    texts = [text.partition(" UTC")[0] for text in found(market, days)]
+    assert texts == [
+        "20 ticks have no mark price of the last 30 minutes, the first at 00:00:00",
+        "9 ticks have no mark price of the last 30 minutes, the first at 00:11:00",
+    ]
+
+
 def test_trades_that_are_there_twice(market: Market) -> None:
     day = whole_day(times_ms=np.full(1440, START_MS), prices=np.full(1440, 600_000))
     (text,) = found(market, [day])
-    assert text == "100% of the trades say the same as the one in front of them: was a file imported twice?"
+    assert text == "100% of the trades say the same as another one: was a file imported twice?"
+    pairs = np.repeat(np.arange(720), 2)  # two trades of one time, and then both of them again
+    times, prices = START_MS + pairs // 2 * 240_000, 600_000 + np.tile([0, 1, 0, 1], 360)
+    (text,) = found(market, [whole_day(times_ms=times, prices=prices, sides=np.ones(1440, np.int8))])
+    assert text.startswith("50% of the trades say the same as another one")
 
 
 def test_what_a_backtest_will_mention_is_a_note(market: Market) -> None:

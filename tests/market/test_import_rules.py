@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
-from gridbot.market.day import day_start_ms
+from gridbot.market.day import day_start_ms, ticks_of
 from gridbot.market.importer import locked
 from gridbot.market.input_files import input_files
 from gridbot.market.market_error import MarketError
 from gridbot.market.parquet_days import write_parquet
 from gridbot.market.rule_book import DERIVED, Finest, read_instruments
+from gridbot.market.table_files import RULES
 from tests.market.import_place import HEAD, Place, trade
-from tests.market.market_examples import DAY, START_MS, made_day
+from tests.market.market_examples import DAY, INSTRUMENT, START_MS, made_day
 
 
 @pytest.fixture
@@ -112,24 +117,80 @@ def test_a_disk_that_takes_nothing_is_said(place: Place) -> None:
         ("BTCUSDT-2026-09.csv.gz", "BTCUSDT", None),
         ("BTCUSDT2026-13-01.csv", "BTCUSDT", None),
         ("ETHUSDT-1m-futures.feather", "ETHUSDT", None),
+        ("BTCUSDT_markprice.csv", "BTCUSDT", None),
+        ("market.csv", None, None),
+        ("BTCUSDT-benchmark.csv", "BTCUSDT", None),
         ("mine.csv", None, None),
     ],
 )
 def test_what_a_name_says(place: Place, name: str, symbol: str | None, day: date | None) -> None:
-    (found,) = input_files([place.file(name, "x")])
-    assert (found.symbol, found.day, found.is_marks) == (symbol, day, "mark" in name)
+    (found,) = input_files([place.file(name, "x")]).files
+    assert (found.symbol, found.day, found.is_marks) == (
+        symbol,
+        day,
+        "mark" in name.replace("market", "").replace("benchmark", ""),
+    )
 
 
 def test_a_directory_is_gone_through_without_following_links(place: Place) -> None:
     path = place.file("BTCUSDT2026-09-01.csv", "x")
     (place.home / "again").symlink_to(place.home)
     place.file(".hidden.csv", "x")
-    assert [found.path for found in input_files([place.home, path])] == [path]
+    (place.home / "BTCUSDT-again.csv").symlink_to(path)  # the same file by two names is read once
+    (place.home / "x.csv").symlink_to(place.home / "none")  # whoever reads it says so
+    found = input_files([place.home, path])
+    assert [file.path.name for file in found.files] == ["BTCUSDT-again.csv", "x.csv"]
+    assert found.passed_over == []
+
+
+def test_what_a_directory_has_beside_market_data_is_said(place: Place) -> None:
+    for name in ("a.txt", "b.csv.zip", "BTCUSDT2026-09-01_premium_index.csv.gz", "c.parquet.gz"):
+        place.file(name, "x")
+    os.mkfifo(place.home / "BTCUSDT2026-09-01.csv")
+    with pytest.raises(MarketError, match="got something else, such as a pipe"):
+        place.take(place.home / "BTCUSDT2026-09-01.csv")
+    place.file("BTCUSDT2026-09-02.CSV.GZ", gzip.compress((HEAD + trade(86_401)).encode()))
+    done = place.take()
+    assert (done.refused, [day.date.day for day in done.days]) == ([], [2])
+    unknown, index = done.passed_over
+    assert "passed over 4 files (BTCUSDT2026-09-01.csv, a.txt, b.csv.zip, c.parquet.gz)" in unknown
+    assert "passed over 1 file (BTCUSDT2026-09-01_premium_index.csv.gz): index prices" in index
+    (place.home / "empty").mkdir()
+    (place.home / "other").mkdir()
+    place.file("other/x.xlsx", "x")
+    assert "1 file (x.xlsx): market data ends with .csv, " in place.take(place.home / "other").passed_over[0]
+    assert "expected files of market data, got none" in place.take(place.home / "empty").passed_over[0]
 
 
 def test_one_import_at_a_time(place: Place) -> None:
     with locked(place.market.root), pytest.raises(MarketError, match=r"process \d+ imports into it"):
         place.take()
+
+
+def test_the_rules_of_its_time_go_along_with_an_exported_day(place: Place, tmp_path: Path) -> None:
+    before = replace(INSTRUMENT, tick_size=Decimal("0.5"), max_order_qty=Decimal(7))
+    later = day_start_ms(date(2026, 9, 2))
+    old, new = (ticks_of(rules, [at], [at % 1000 + 5]) for rules, at in ((before, START_MS), (INSTRUMENT, later)))
+    out = tmp_path / "out"
+    out.mkdir()
+    for day in (old, new):
+        write_parquet(day, place.market.put(day), out)
+    again = Place(tmp_path / "again")
+    assert again.take(out, rules=None).refused == []
+    for day in (old, new):
+        assert again.market.day("BTCUSDT", day.date).instrument == day.instrument
+        assert again.ticks(day.date) == place.ticks(day.date)
+    assert again.document().sources["instrument"] == ("rules of BTCUSDT2026-09-01.parquet",)
+    given = replace(INSTRUMENT, tick_size=Decimal("0.25"))  # what is given counts before them
+    again.take(out, rules={"BTCUSDT": given})
+    assert again.market.day("BTCUSDT", DAY).instrument == given
+    again.file("BTCUSDT.csv", HEAD + trade(1))
+    (text, *_) = again.take(out, again.home, rules=None).refused
+    assert "BTCUSDT2026-09-01.parquet: expected the rules by which another file of the day was read, got others" in text
+    table = pyarrow.parquet.read_table(out / "BTCUSDT2026-09-01.parquet").replace_schema_metadata({RULES: "{}"})
+    pyarrow.parquet.write_table(table, out / "BTCUSDT2026-09-01.parquet")
+    (text, *_) = again.take(out, rules=None).refused
+    assert "expected the rules of an instrument in its metadata, got '{}'" in text
 
 
 def test_what_was_exported_can_be_imported_again(place: Place, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,10 +15,12 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+from gridbot.market.day import DAY_MS
 from gridbot.market.market_error import MarketError
+from gridbot.market.parquet_days import write_parquet
 from gridbot.store.schema import ensure_schema
 from tests.market.import_place import HEAD, START, Place, trade
-from tests.market.market_examples import DAY, INSTRUMENT, START_MS
+from tests.market.market_examples import DAY, INSTRUMENT, START_MS, made_day
 
 
 @pytest.fixture
@@ -74,6 +77,20 @@ class TestTrades:
         )
         assert place.market.symbols() == []
 
+    def test_a_copy_of_a_file_is_refused_where_trades_have_no_ids(self, place: Place) -> None:
+        rows = "".join(f"{START + at},BTCUSDT,{('Buy', 'Sell')[at % 2]},0.005,60000.1\n" for at in range(9))
+        head = "timestamp,symbol,side,size,price\n"
+        first, copy = place.file("BTCUSDT-a.csv", head + rows), place.file("BTCUSDT-b.csv.gz", head + rows)
+        (text,) = place.take().refused
+        assert text.startswith(f"{copy}: expected other trades than those of {first}, got most of them again")
+        place.file("BTCUSDT-b.csv.gz", head + rows[: rows.index("\n") + 1] + rows.replace("0.005", "0.006"))
+        assert place.take().refused == []  # one row alike may be two trades
+        assert len(place.ticks()) == 19
+
+    def test_a_file_whose_name_is_no_text(self, place: Place) -> None:
+        place.take(place.file(os.fsdecode(b"BTCUSDT-\xff.csv"), HEAD + trade(1)))
+        assert place.document().sources["ticks"] == ("BTCUSDT-\\udcff.csv",)
+
     @pytest.mark.parametrize(
         ("row", "words"),
         [
@@ -98,7 +115,7 @@ class TestTrades:
         assert skipped.refused == []
         assert [at for at, *_ in place.ticks()] == [1000, 3000]
         assert [len(file.named) for file in skipped.files] == [1, 0]
-        assert "BTCUSDT2026-09-01.csv: 1 wrong rows left out" in place.document().notes["ticks"]
+        assert "BTCUSDT2026-09-01.csv: 1 wrong row left out" in place.document().notes["ticks"]
 
     def test_inverse_contracts_are_refused(self, place: Place) -> None:
         place.file("BTCUSD2026-09-01.csv", HEAD + trade(2, symbol="BTCUSD"))
@@ -200,9 +217,41 @@ class TestCandles:
         assert "candles of the same day were left out: trades say more" in day.notes
 
     def test_index_prices_are_refused(self, place: Place) -> None:
-        place.file("BTCUSDT2026-09-01_premium_index.csv.gz", self.ROWS)
+        path = place.file("BTCUSDT2026-09-01_premium_index.csv.gz", self.ROWS)
         with pytest.raises(MarketError, match="expected traded or mark prices, got a file of index prices"):
-            place.take()
+            place.take(path)
+
+    def bars(self, *seconds: int, span: int = 60) -> str:
+        rows = "".join(f"{(START + at) * 1000},60000,60010,59995,60001\n" for at in (*range(0, 600, span), *seconds))
+        return f"start,open,high,low,close\n{rows}"
+
+    def test_a_stray_candle_is_a_wrong_row_and_changes_no_other(self, place: Place) -> None:
+        place.file("BTCUSDT-1m.csv", self.bars(630))
+        (text,) = place.take().refused
+        assert text.endswith(
+            "BTCUSDT-1m.csv line 12: expected a candle that begins some times 60 s after or before the others, "
+            "got 2026-09-01 00:10:30"
+        )
+        place.take(skip_bad=True)
+        assert [at for at, *_ in place.ticks()][:5] == [0, 20_000, 40_000, 59_999, 60_000]
+        assert place.document().gaps == ((START_MS + 599_999, START_MS + DAY_MS),)
+
+    def test_candles_of_two_lengths_are_no_day(self, place: Place) -> None:
+        place.file("BTCUSDT-1m.csv", self.bars())
+        place.file("BTCUSDT-2m.csv", self.bars(span=120))
+        (text,) = place.take().refused
+        assert text == "BTCUSDT 2026-09-01: expected candles of one length, got some of 60 s and of 120 s; import one"
+
+    def test_a_candle_that_goes_over_midnight_is_refused(self, place: Place) -> None:
+        rows = "".join(f"{(START + at * 14_400 - 7200) * 1000},60000,60010,59995,60001\n" for at in range(1, 8))
+        (text,) = place.take(place.file("BTCUSDT-4h.csv", f"start,open,high,low,close\n{rows}")).refused
+        assert text.endswith(
+            "line 7: expected a candle that ends on the day (UTC) on which it begins, "
+            "got 14400 s from 2026-09-01 22:00:00"
+        )
+        day = made_day([5] * 6, kind="candles")  # as earlier versions wrote it
+        with pytest.raises(MarketError, match="BTCUSDT 2026-09-01: expected whole candles, got parts of some"):
+            write_parquet(day, place.market.put(day), place.home / "out")
 
 
 class TestMarksAndFundings:
@@ -332,7 +381,7 @@ class TestRecords:
             ("x.json", "{", "x.json line 1: expected JSON"),
             ("x.json", "[1]", "x.json value 1: expected an answer or a frame of Bybit"),
             ("x.jsonl", '{}\n{"a', "x.jsonl line 2: expected JSON"),
-            ("x.jsonl", '{"topic":"publicTrade.X","data":[{"T":1}]}', "x.jsonl value 1: expected an answer or a frame"),
+            ("x.jsonl", '{"topic":"publicTrade.X","data":[{"T":1}]}', "x.jsonl line 1: expected an answer or a frame"),
         ],
     )
     def test_what_is_no_answer_is_refused(self, place: Place, name: str, text: str, words: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import resource
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -14,7 +16,7 @@ import pytest
 from gridbot.market.day import Day, DayRefused, day_start_ms, ticks_of
 from gridbot.market.day_document import document_bytes, document_of
 from gridbot.market.day_files import DOCUMENT, check_files, read_document, replace_columns
-from gridbot.market.market_error import MarketError
+from gridbot.market.market_error import MarketError, unwritable
 from gridbot.market.market_root import Market
 from gridbot.market.pyramid import FACTOR
 from tests.market.market_examples import DAY, INSTRUMENT, START_MS, made_day
@@ -110,6 +112,24 @@ def test_a_write_that_was_killed_leaves_the_day_of_before(market: Market, monkey
     assert list(market.day("BTCUSDT", DAY).prices) == [5, 6, 7]
     market.put(made_day([8, 9]))
     assert len(list(market.directory("BTCUSDT", DAY).glob("prices-*"))) == 1
+
+
+def test_a_disk_that_takes_no_more_leaves_the_day_of_before_and_nothing_else(market: Market) -> None:
+    market.put(made_day([5, 6, 7]))
+    before = sorted(market.directory("BTCUSDT", DAY).iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(MarketError, match=r"2026-09-01: cannot be written: File too large$"):
+            market.put(made_day(range(1, 13_000)))  # the times, and of the prices a part
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(market.day("BTCUSDT", DAY).prices) == [5, 6, 7]
+    assert sorted(market.directory("BTCUSDT", DAY).iterdir()) == before
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert str(unwritable(Path("x"), full)).endswith(
+        "No space left on device; make room and do it again: what was there before is there"
+    )
 
 
 def test_one_part_is_replaced_and_the_others_stay(market: Market) -> None:

@@ -66,6 +66,16 @@ def test_a_file_with_names_alone_has_no_rows() -> None:
         (b"\n", "expected a line with the names of the columns, got an empty one"),
         (b"a,a\n1,2\n", "line 1: expected names of columns that differ, got 'a' twice"),
         (b"a,b\n1,2\n\xff,3\n", "line 3: expected text in UTF-8, got byte 0xff"),
+        ("a,b\n1,2\n".encode("utf-16"), "line 1: expected text in UTF-8, got UTF-16; convert it: iconv -f UTF-16"),
+        (
+            b"a,b\r1,2\r",
+            r"line 1: expected lines that end with \n or \r\n, got \r alone, as of old Macs; convert it: tr",
+        ),
+        (b"a,b\n1,2\r3,4\n", r"line 2: expected one row, got a \r in the middle of the line"),
+        (b'a,b\n1,2\n"3,4\n5,6",7\n8,9\n', "line 3: expected the row to end with its line, got a quotation mark"),
+        (b'a,b\n1,2\n3,"4\n5,6\n', "line 3: expected the row to end with its line, got a quotation mark"),
+        (b"a;b\n1;2\n", "line 1: expected commas between the columns, got ';'"),
+        (b"5,6.1\n7,8\n", "line 1: expected the names of the columns, got numbers: '5, 6.1'; put a line"),
         (b"a" + b",a" * 2000, "line 1: expected at most 1000 columns"),
         (b"a,b\n" + b"x" * (1 << 21), "line 2: expected lines of at most"),
     ],
@@ -105,6 +115,10 @@ def test_parquet_and_feather(tmp_path: Path) -> None:
         found = list(read_table(tmp_path / name))
         assert (cells(found, "a"), cells(found, "b"), numbers(found)) == (["1.5", "2.25"], ["x", "y"], [1, 2])
         assert "c" not in found[0].columns
+    pyarrow.parquet.write_table(table.rename_columns(["a", "a", "c"]), tmp_path / "x.parquet")
+    with pytest.raises(MarketError, match="expected names of columns that differ, got 'a' twice"):
+        list(read_table(tmp_path / "x.parquet"))
+    for name in ("x.parquet", "x.feather"):
         (tmp_path / name).write_bytes(b"PAR1 no more")
         with pytest.raises(MarketError, match="cannot be read"):
             list(read_table(tmp_path / name))

@@ -137,28 +137,36 @@ def test_what_is_matched_follows_rows_that_go_and_rows_that_are_added_up_later(
     assert con.execute(pairs).fetchall() == [row for row in expected if row[0] not in (100, 101)]
 
 
-@case_table("case", [("0", "9e25", "0"), ("100", "1e-12", "9e24"), ("9e25", "0.5", "0")])
-def test_amounts_that_no_market_has_do_not_keep_other_records_out(
-    con: duckdb.DuckDBPyConnection, case: tuple[str, str, str]
-) -> None:
+ABSURD = {"alice": ("0", "9e25", "0"), "bob": ("100", "1e-12", "9e24"), "carol": ("9e25", "0.5", "0")}
+"""By account price, size and fee."""
+
+
+def test_amounts_that_no_market_has_do_not_keep_other_records_out(con: duckdb.DuckDBPyConnection) -> None:
     """A price of zero with any quantity, a tiny quantity with any fee: added up they are more than a column holds."""
-    price, size, fee = case
-    records = [trade(n, n, size if n % 2 else f"-{size}", fee=fee) for n in range(1, 43)]
-    absurd = [("alice", dataclasses.replace(record, price=Decimal(price))) for record in records]
-    fine = [("alice", trade(100, 100, "1", price=100)), ("alice", trade(101, 101, "-1", price=103))]
+    absurd = [
+        (account, dataclasses.replace(trade(n, n, size if n % 2 else f"-{size}", fee=fee), price=Decimal(price)))
+        for account, (price, size, fee) in ABSURD.items()
+        for n in range(1, 43)
+    ]
+    fine = (trade(100, 100, "1", price=100), trade(101, 101, "-1", price=103))
+    opened, closed, *corrected = (
+        [(account, record) for account in ABSURD] for record in (*fine, *(correction(each, "9e25") for each in fine))
+    )
+    bodies = numbered([*absurd, *opened, *closed, *corrected[0], *corrected[1]])
     for lands in (False, True):
         emptied(con)
-        for body in (bodies := numbered(absurd + fine))[-3:]:
-            put(con, batch(bodies[:-2] if body == bodies[-3] else [body]), lands=lands)
+        first = len(absurd)
+        put(con, batch(bodies[:first]), lands=lands)
+        for _ in (opened, closed):
+            put(con, batch(bodies[first : first + len(ABSURD)]), lands=lands)
+            first += len(ABSURD)
         assert_kept_is_raw(con)
         put(con, Rows(), lands=False)
-        assert con.execute("SELECT profit FROM grid_trades").fetchall() == [(3,)]
-        assert con.execute("SELECT count(*) FROM executions").fetchone() == (44,)
-        put(
-            con,
-            batch(numbered([*absurd, *fine, *(("alice", correction(one, "9e25")) for _, one in fine)])[-2:]),
-            lands=False,
-        )
+        assert con.execute("SELECT account, profit FROM grid_trades ORDER BY ALL").fetchall() == [
+            (account, 3) for account in ABSURD
+        ]
+        assert con.execute("SELECT count(*) FROM executions").fetchone() == (44 * len(ABSURD),)
+        put(con, batch(bodies[first:]), lands=False)
     for view in EVERY_VIEW:  # the same rows are stored, whether they landed before or not
         con.execute(f"FROM {view.name}").fetchall()
 
@@ -176,35 +184,35 @@ def test_a_difference_between_kept_and_raw_is_found_and_told(con: duckdb.DuckDBP
     )
 
 
-@case_table("column", ["price", "unmatched"])
 def test_a_leg_that_cannot_be_matched_is_told_and_stops_nothing(
-    con: duckdb.DuckDBPyConnection, caplog: pytest.LogCaptureFixture, column: str
+    con: duckdb.DuckDBPyConnection, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is left of alice's openings is worth more than a column holds: her later rows are stored, and bob's pairs
-    are matched with them in one step."""
+    """What is left of the openings of alice and carol is worth more than a column holds: their later rows are stored,
+    and bob's pairs are matched with them in one step."""
     caplog.clear()
     emptied(con)
-    bodies = numbered(FEW)
+    absurd = {"alice": "price", "carol": "unmatched"}
+    bodies = numbered([*FEW, *(("carol", record) for account, record in FEW if account == "alice")])
     put(con, batch([body for body in bodies if body[2] <= 5]), lands=False)
     keep_all(con)
-    absurd = f"list_transform(lots, lambda lot: struct_update(lot, {column} := 9e25::DECIMAL(38, 12)))"
-    con.execute(f"UPDATE {CHECKPOINTS} SET lots = {absurd} WHERE account = 'alice'")
+    for account, column in absurd.items():
+        lots = f"list_transform(lots, lambda lot: struct_update(lot, {column} := 9e25::DECIMAL(38, 12)))"
+        con.execute(f"UPDATE {CHECKPOINTS} SET lots = {lots} WHERE account = '{account}'")
     put(con, batch([body for body in bodies if body[2] > 5]), lands=False)
     for view in ("grid_trades", "grid_levels", "statement"):
         con.execute(f"FROM {view}").fetchall()  # between the commit and the step that finds it
     keep_all(con)
     assert waiting_executions(con) == 0
-    assert con.execute("SELECT account, count(*) FROM executions GROUP BY ALL ORDER BY ALL").fetchall() == [
-        ("alice", 8), ("bob", 8)]  # fmt: skip
-    pairs = con.execute("SELECT account, count(*) FROM grid_trades GROUP BY ALL ORDER BY ALL").fetchall()
-    assert pairs == [("alice", 2), ("bob", 5)]
-    [told] = [record.getMessage() for record in caplog.records if "cannot be matched" in record.getMessage()]
-    assert "alice/a BTC long" in told
-    assert "bob" not in told
-    [found] = differing(con)
-    assert "could not be matched" in str(found)
-    late = numbered([("alice", trade(500, 1, "1"))] * 9)[-1:]
-    put(con, batch(late), lands=False)
+    counted = "SELECT account, count(*) FROM {} GROUP BY ALL ORDER BY ALL"
+    assert con.execute(counted.format("executions")).fetchall() == [("alice", 8), ("bob", 8), ("carol", 8)]
+    assert con.execute(counted.format("grid_trades")).fetchall() == [("alice", 2), ("bob", 5), ("carol", 2)]
+    told = [record.getMessage() for record in caplog.records if "cannot be matched" in record.getMessage()]
+    legs = ("alice/a BTC long", "carol/a BTC long", "bob")
+    assert [[leg in one for leg in legs] for one in sorted(told)] == [[True, False, False], [False, True, False]]
+    assert ["could not be matched" in str(found) for found in differing(con)] == [True, True]
+    for account in absurd:
+        late = numbered([(account, trade(500, 1, "1"))] * 9)[-1:]
+        put(con, batch(late), lands=False)
     keep_all(con)
     assert differing(con) == [], "a late execution has it matched from before"
 

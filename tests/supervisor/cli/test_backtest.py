@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gridbot.backtest import run
-from gridbot.backtest.backtest_run import DaysInMemory
 from gridbot.backtest.drive import Drive
+from gridbot.backtest.run_days import DaysInMemory
 from gridbot.market.market_root import Market
 from supervisor.cli.backtest import backtest
 from supervisor.exit_codes import CommandError, ExitCode
@@ -61,6 +61,7 @@ def test_a_run_says_what_came_of_it_and_is_listed(place):
 
 def test_other_settings_are_tried_and_checked_as_those_of_the_file(place):
     assert "alice btc: 1 fill" in called(place, *SPAN, "--set", "grid_step=0.9").output
+    assert called(place, "list").output.endswith("alice  1 fill  grid_step=0.9\n")
     text, code = refused(place, "--set", "grid_stp=0.3")
     assert (code, "did you mean `grid_step`?" in text) == (ExitCode.CONFIG, True)
     text, code = refused(place, "--set", "caps.max_open_orders=none")
@@ -85,6 +86,10 @@ def test_what_is_missing_is_named_with_what_would_help(place):
     assert (code, "(btc), got 'eth'" in text) == (ExitCode.USAGE, True)
     assert "5-40, got 'soon'" in refused(place, "--latency", "soon")[0]
     assert called(place, "--to", "2026-01-05").exit_code == ExitCode.USAGE
+    text, code = refused(place, "--to", "9999-12-31")
+    assert (code, "expected --to in a year from 1970 to 2999, got 9999-12-31" in text) == (ExitCode.USAGE, True)
+    text, code = refused(place, "--name", "a/b")
+    assert (code, "--name: expected a name of letters" in text) == (ExitCode.USAGE, True)
     text, code = refused(place, "--from", "2026-01-06")
     assert (code, "--from before --to, got 2026-01-06 and 2026-01-05T00:10" in text) == (ExitCode.USAGE, True)
 
@@ -153,7 +158,7 @@ def test_gaps_outside_the_span_are_not_of_it(place):
     )
     kept = result.summary["market"]["BTCUSDT"]["gaps"]
     assert [(low - begin_ms, high - begin_ms) for low, high in kept] == [(540_000, 600_000 - begin_ms % 86_400_000)]
-    assert any("BTCUSDT: 1 gap in the data, 0.0 h together" in text for text in result.summary["warnings"])
+    assert any("BTCUSDT: 1 gap in the data, 1 min together" in text for text in result.summary["warnings"])
     result.close()
 
 

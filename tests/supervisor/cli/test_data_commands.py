@@ -52,7 +52,10 @@ def test_import_list_check_and_export(typed: Typed) -> None:
         "BTCUSDT  2026-09-01  trades      2        0      0         0     1",
         "1 file, 0 refused, 2 rows read, 1 day",
     ]
-    assert "BTCUSDT  2026-09-01  2026-09-01     1       1        0      2      0" in typed("list")
+    assert " ".join(typed("list").split()) == (
+        "symbol from to days of trades of candles of tickers with marks with fundings ticks gaps "
+        "BTCUSDT 2026-09-01 2026-09-01 1 1 0 0 0 0 2 1"
+    )
     assert "2026-09-01  trades      2      0         0     1  0.10  0.001  BTCUSDT2026-09-01.csv" in typed(
         "list", "BTCUSDT"
     )
@@ -64,6 +67,19 @@ def test_import_list_check_and_export(typed: Typed) -> None:
         shown = typed(*words, code=ExitCode.NOTHING)
         assert shown == f"no market data of ETHUSDT in {typed.home / 'market'}; there is data of BTCUSDT\n"
     assert typed("export", "BTCUSDT", "--out", str(typed.home / "px")).strip().endswith("BTCUSDT2026-09-01.parquet")
+
+
+def test_what_is_passed_over_and_days_without_ticks_are_told(typed: Typed) -> None:
+    typed.file("notes.txt", "x")
+    typed.file("ETHUSDT2026-09-01.csv", HEAD)
+    typed.file("BTCUSDT.csv", "timestamp,fundingRate\n1788220800,0.0001\n")
+    told = typed("import", str(typed.home)).splitlines()
+    assert told[2] == f"{typed.home}: passed over 1 file (notes.txt)"
+    assert told[3] == f"no rows: {typed.home / 'ETHUSDT2026-09-01.csv'}"
+    words = typed("list").splitlines()[1].split()
+    assert words == ["BTCUSDT", *["2026-09-01"] * 2, "1", "0", "0", "0", "0", "1", "0", "0"]
+    alone = "BTCUSDT 2026-09-01 wrong: expected ticks, got marks or fundings alone; import trades or candles\n"
+    assert alone in typed("check", code=ExitCode.DIFFERS)
 
 
 def test_days_that_were_asked_for_and_are_not_there(typed: Typed) -> None:
@@ -108,9 +124,14 @@ def test_columns_by_option_and_by_file(typed: Typed) -> None:
     typed("import", path, "--symbol", "BTCUSDT", "--column", "time=when", "--column", "open=o")
     described = typed.file("map.yaml", "as: candles\nsymbol: BTCUSDT\ncolumns: {time: when, open: o}\n")
     assert "BTCUSDT  2026-09-01  candles" in typed("import", path, "--map", described)
-    for text in ("as: guesses", "colour: red", "columns: [1]", "as: [", "- 1", "columns: {time: 1}"):
+    for text in ("as: guesses", "colour: red", "columns: [1]", "as: [", "- 1", "[]", "columns: {time: 1}"):
         typed("import", path, "--map", typed.file("map.yaml", text), code=ExitCode.USAGE)
     assert "expected PART=NAME" in typed("import", path, "--column", "when", code=ExitCode.USAGE)
+    twice = typed("import", path, "--column", "time=when", "--column", "time=o", code=ExitCode.USAGE)
+    assert "--column: expected one name for time, got 'when' and 'o'" in twice
+    for symbol in ("btcusdt", ""):
+        wrong = typed("import", path, "--symbol", symbol, code=ExitCode.USAGE)
+        assert f"--symbol: expected a symbol such as BTCUSDT, got {symbol!r}" in wrong
 
 
 def test_rules_of_a_file_or_of_the_data(typed: Typed) -> None:

@@ -40,6 +40,22 @@ def test_a_day_that_is_not_there_ends_with_7_and_the_others_are_there(tmp_path: 
     assert len(list((tmp_path / "market" / "BTCUSDT").iterdir())) == 3
 
 
+def test_an_address_that_cannot_be_is_a_mistake_before_anything_is_asked(tmp_path: Path) -> None:
+    def asked_nothing(server: ArchiveServer) -> None:
+        asked.append(server.requests)
+
+    asked: list[list[tuple[str, str]]] = []
+    for option, usual in (("--archive", "https://public.bybit.com"), ("--rest", "https://api.bybit.com")):
+        for url in ("ftp://x", "nowhere", "http://", "http://x:99999", "https://two words", "https://x/?a=1"):
+            result = fetched(tmp_path, "--to", "2026-09-01", option, url, change=asked_nothing)
+            assert result.exit_code == ExitCode.USAGE
+            assert f"{option}: expected an address such as {usual}, got '{url}'" in result.output
+        hidden = fetched(tmp_path, "--to", "2026-09-01", option, "https://me:secret@x", change=asked_nothing)
+        assert f"{option}: expected an address without user and password" in hidden.output
+        assert "secret" not in hidden.output
+    assert asked == [[]] * 14
+
+
 def test_where_nothing_comes(tmp_path: Path) -> None:
     def nothing(server: ArchiveServer) -> None:
         server.files.clear()

@@ -235,6 +235,8 @@ def test_a_reader_that_never_closes_makes_the_file_lag_and_nothing_else(tmp_path
         recorder.record(execution(1))
         recorder.flush()
         writer.wait_committed("alice", 1)
+        opened = Path(f"/proc/{writer.process.pid}/fd").iterdir()
+        assert database_path(tmp_path) in {Path(os.path.realpath(one)) for one in opened}  # attached, without its lock
         reader = hold(tmp_path, "ro")
         try:
             for number in range(2, 52):

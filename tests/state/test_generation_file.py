@@ -1,4 +1,4 @@
-"""What the assembly reads from an account's files."""
+"""Where the numbers of link ids go on after a restart."""
 
 from __future__ import annotations
 
