@@ -86,9 +86,11 @@ PLACING_SOON: Final = f"""
             SELECT leg, number, lag(number) OVER (PARTITION BY leg ORDER BY at_ms, seq) AS before
             FROM trades WHERE number > 0)
         WHERE number < before),
-    {PLACING.replace("FROM trades ", "FROM trades SEMI JOIN odd USING (leg) ").replace(
+    {
+    PLACING.replace("FROM trades ", "FROM trades SEMI JOIN odd USING (leg) ").replace(
         "placed AS (", "placed_oddly AS ("
-    )},
+    )
+},
     placed AS (
         SELECT * EXCLUDE (anew, era, reached_ms) FROM placed_oddly
         UNION ALL BY NAME SELECT *, at_ms AS placed_ms FROM trades ANTI JOIN odd USING (leg))"""

@@ -110,7 +110,8 @@ RECORDS = st.one_of(
         symbol=st.sampled_from(["BTCUSDT", "ETHUSDT"]),
         direction=st.sampled_from(["long", "short"]),
         price=st.decimals("0.00000001", "200000", places=8),
-        qty=st.decimals("0.001", "1000", places=4) | st.sampled_from([Decimal("0.0012345678"), Decimal("922.3372036855")]),
+        qty=st.decimals("0.001", "1000", places=4)
+        | st.sampled_from([Decimal("0.0012345678"), Decimal("922.3372036855")]),
         fee=MONEY,
         realised_pnl=MONEY,
         exec_type=st.sampled_from(["Trade", "Trade", "Funding", "BustTrade"]),
