@@ -65,7 +65,7 @@ SPECS = st.tuples(
     st.one_of(st.integers(90, 110), st.sampled_from(["2097152.000000000001", "2047.5", "1e-12", "90000000000000"])),
     st.sampled_from(["0.01", "0.01", "0.037", "-0.005", "1e-12", "92233720368.547758", "1e20"]),
 )
-"""Account, time (ms), the exchange's number, size, leg, price, fee. The last fee is one that no market has; others of them
+"""Account, time (ms), the exchange's number, size, leg, price, fee. The last fee is one that no market has; others
 fit no unit of their context, or are at its end."""
 
 
