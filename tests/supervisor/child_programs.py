@@ -256,7 +256,8 @@ def _draws_progress():
     import duckdb
 
     with duckdb.connect() as con:
-        return con.execute("SELECT current_setting('enable_progress_bar')").fetchone()[0]
+        [(draws,)] = con.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+        return draws
 
 
 def _descriptors():
