@@ -29,6 +29,13 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "paper": PaperConfig,
     "settings": GridbotConfig,
 }
+NAMES: Final = ("strat_id", "account", "kind", "account.name", "settings.accounts", "settings.strategies")
+"""Keys that say who is run, and as what."""
+SECRETS: Final = (
+    *(f"account.{name}" for name in ("api_key", "api_secret", "api_key_file", "api_secret_file", "keyring")),
+    *("paper.keys", "settings.paper.keys", "settings.notify", "settings.telegram", "settings.web", "settings.fleet"),
+)
+"""Keys with secrets in them, and sections with such keys. What was tried is kept with the results and listed."""
 
 
 def with_overrides(
@@ -40,6 +47,7 @@ def with_overrides(
     """The configuration with `overrides` (`KEY=VALUE`) in these accounts and strategies. Raises ConfigError."""
     pairs = list(overrides.items()) if isinstance(overrides, Mapping) else [_pair(text) for text in overrides]
     for key, value in pairs:
+        _require_tried(key)
         section, _, rest = key.partition(".")
         if section == "account" and rest:
             changed = tuple(_with(a, rest, value, key) if a.name in accounts else a for a in config.accounts)
@@ -53,6 +61,17 @@ def with_overrides(
             found = tuple(_with(s, key, value, key) if s.strat_id in strategies else s for s in config.strategies)
             config = config.model_copy(update={"strategies": found})
     return config
+
+
+def _require_tried(key: str) -> None:
+    """A value is not shown: it may be a secret."""
+    for keys, why in (
+        (NAMES, "it says who is run: change it in the configuration, or choose with --account and --strategy"),
+        (SECRETS, "it changes nothing in a backtest, and a secret must not stand in a command: leave it out"),
+    ):
+        # `account` alone is a key of a strategy; `account.balance` is one of its account.
+        if any(f"{key}.".startswith(f"{each}.") for each in keys if each != "account" or key == each):
+            raise ConfigError("--set", [Problem((key,), "a setting that can be tried", f"`{key}`", why)])
 
 
 def _pair(text: str) -> tuple[str, str]:

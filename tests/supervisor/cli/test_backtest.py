@@ -73,6 +73,16 @@ def test_other_settings_are_tried_and_checked_as_those_of_the_file(place):
     assert "account.caps.max_margin" not in refused(place, "--set", "max_margin=5")[0]
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["strat_id", "account", "kind", "account.name", "settings.accounts.0.api_key", "account.api_key", "paper.keys.x"],
+)
+def test_what_says_who_is_run_and_what_is_secret_is_not_tried(place, key):
+    """The first four ended in a traceback; a key was kept with the results."""
+    text, code = refused(place, "--set", f"{key}=hush")
+    assert (code, f"expected a setting that can be tried, got `{key}`" in text, "hush" in text) == (4, True, False)
+
+
 def test_what_is_missing_is_named_with_what_would_help(place):
     text, code = refused(place, "--market", str(place))
     assert code == ExitCode.REFUSED
