@@ -75,6 +75,13 @@ def test_other_settings_are_tried_and_checked_as_those_of_the_file(place):
     assert "account.caps.max_margin" not in refused(place, "--set", "max_margin=5")[0]
 
 
+@pytest.mark.parametrize("key", ["account.api_key", "paper.keys.x", "settings.accounts.0.api_key"])
+def test_a_secret_is_not_tried(place, key):
+    """It was kept with the results, and would be listed."""
+    text, code = refused(place, "--set", f"{key}=hush")
+    assert (code, f"expected a setting to try, got `{key}`" in text, "hush" in text) == (ExitCode.CONFIG, True, False)
+
+
 def test_what_is_missing_is_named_with_what_would_help(place):
     text, code = refused(place, "--market", str(place))
     assert code == ExitCode.REFUSED
