@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from gridbot.backtest.account_job import AccountJob
 from gridbot.backtest.beginning import NEW, Beginning
@@ -29,14 +29,12 @@ from gridbot.config.account_models import StrategyConfig
 from gridbot.config.loading import load_config
 from gridbot.config.models import GridbotConfig
 from gridbot.config.snapshots import account_snapshot
+from gridbot.doors.typed_years import TYPED_YEARS, is_typed_year
 from gridbot.lock_file import Locked
 from gridbot.paper.settings import PaperConfig
 from gridbot.version import __version__
 
 __all__ = ["run"]
-
-FIRST_YEAR: Final = 1971
-LAST_YEAR: Final = 2999
 
 
 def run(
@@ -180,8 +178,8 @@ def _moment(value: date | datetime | str, name: str, *, ends: bool = False) -> i
             value = date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
     except ValueError:
         raise AskedWrongly(f"expected --{name} as 2026-01-31 or 2026-01-31T12:00, got {value!r}") from None
-    if not FIRST_YEAR <= value.year <= LAST_YEAR:
-        raise AskedWrongly(f"expected --{name} in a year from {FIRST_YEAR} to {LAST_YEAR}, got {value}")
+    if not is_typed_year(value):
+        raise AskedWrongly(f"expected --{name} {TYPED_YEARS}, got {value}")
     if isinstance(value, datetime):
         moment = value if value.tzinfo else value.replace(tzinfo=UTC)
     else:

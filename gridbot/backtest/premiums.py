@@ -41,7 +41,7 @@ class Premiums:
     def of_trades(self, place: Place) -> Decimal:
         """As the exchange has it when `place` was its newest trade: each counts."""
         trades = self._before(place)
-        return self._mean(self._counted(trades, trades.times))
+        return self._mean(self._counted(trades))
 
     def of_tickers(self, place: Place) -> Decimal:
         """As the worker has it when `place` is the newest of which it was told: the first price of each second counts.
@@ -49,7 +49,7 @@ class Premiums:
         trades = self._before(place)
         firsts = np.flatnonzero(np.diff(trades.times // SECOND_MS, prepend=-1))
         seen = trades.at(np.searchsorted(trades.times, trades.times[firsts], side="right") - 1)
-        return self._mean(self._counted(seen, seen.times))
+        return self._mean(self._counted(seen))
 
     def _before(self, place: Place) -> _Samples:
         """The trades up to `place`, of at least as long as may count."""
@@ -71,8 +71,10 @@ class Premiums:
             end = feed.open(number).size
         return _Samples(*(np.concatenate(column) for column in zip(*reversed(parts), strict=True)))
 
-    def _counted(self, samples: _Samples, times: Whole) -> _Samples:
+    @staticmethod
+    def _counted(samples: _Samples) -> _Samples:
         """Those that count with the last of them."""
+        times = samples.times
         if not len(times):
             return samples
         first = int(np.searchsorted(times, times[-1] // SECOND_MS * SECOND_MS))

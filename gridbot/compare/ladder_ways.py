@@ -9,6 +9,7 @@ second; a difference that parts them has happened up to `LATE_MS` before.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -37,13 +38,14 @@ Snapshots = Sequence[Snapshot]
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A fill that the sides do not share: when (ms UTC), of which strategy, its cause and that in words, and what it is
-    called when another follows from it."""
+    called when another follows from it. `resized`: both have it, of another size."""
 
     at_ms: int
     strategy: str
     cause: str
     words: str
     name: str
+    resized: bool = False
 
 
 def apart(here: Snapshots, there: Snapshots) -> list[tuple[int, int | None]]:
@@ -70,9 +72,10 @@ def other_anchor(here: Snapshots, there: Snapshots, at_ms: int) -> str | None:
     They are built anew where the price has left them, and that is another price for who sees it later.
     """
     ours, theirs = _newest(here, at_ms), _newest(there, at_ms)
-    if ours is None or theirs is None or None in (ours.anchor, theirs.anchor) or ours.anchor == theirs.anchor:
+    mine, other = ours and ours.anchor, theirs and theirs.anchor
+    if mine is None or other is None or mine == other:
         return None
-    return f"the ladder was built around {ours.anchor:f} here and {theirs.anchor:f} there"
+    return f"the ladder was built around {mine.normalize():f} here and {other.normalize():f} there"
 
 
 def _newest(snapshots: Snapshots, at_ms: int) -> Snapshot | None:
@@ -84,33 +87,33 @@ def causes_with_roots(
     differences: Sequence[Difference], ladders_apart: Mapping[str, Sequence[tuple[int, int | None]]]
 ) -> list[tuple[str, str]]:
     """(cause, words) of each difference, in their order. What has no cause of its own, and came while the ladders of
-    its strategy were apart, follows from the difference that parted them; its cause is `follows from` that one's."""
-    order = sorted(range(len(differences)), key=lambda number: differences[number].at_ms)
+    its strategy were apart, follows from the difference that parted them; its cause is `follows from` that one's. So
+    does another size from the difference before it."""
     found = [(each.cause, each.words) for each in differences]
-    for place, number in enumerate(order):
+    earlier: dict[str, list[int]] = defaultdict(list)
+    for number in sorted(range(len(differences)), key=lambda number: differences[number].at_ms):
         each = differences[number]
-        if each.cause != UNKNOWN:
-            continue
-        since = next(
-            (
-                begin
-                for begin, end in ladders_apart.get(each.strategy, ())
-                if begin < each.at_ms and (end is None or each.at_ms <= end)
-            ),
-            None,
-        )
-        if since is None:
-            continue
-        root = next(
-            (
-                other
-                for other in reversed(order[:place])
-                if differences[other].strategy == each.strategy and differences[other].at_ms <= since
-            ),
-            None,
-        )
-        if root is not None and since - differences[root].at_ms <= LATE_MS:
+        before = earlier[each.strategy]
+        root = None
+        if each.cause == UNKNOWN:
+            root = _root(differences, before, each, ladders_apart.get(each.strategy, ()))
+        if root is not None:
             cause = found[root][0]
             cause = cause if cause.startswith("follows from ") else f"follows from {cause}"
             found[number] = (cause, f"{differences[root].name} ({each.words})")
+        before.append(number)
     return found
+
+
+def _root(
+    differences: Sequence[Difference], before: Sequence[int], each: Difference, apart: Sequence[tuple[int, int | None]]
+) -> int | None:
+    """The number of the difference that another follows from, among those `before` it, sorted by time."""
+    if each.resized:  # sizes are made of positions and wallet, which the newest difference has parted
+        return before[-1] if before else None
+    since = next((begin for begin, end in apart if begin < each.at_ms and (end is None or each.at_ms <= end)), None)
+    if since is None:
+        return None
+    place = bisect_right(before, since, key=lambda number: differences[number].at_ms)
+    root = before[place - 1] if place else None
+    return root if root is not None and since - differences[root].at_ms <= LATE_MS else None

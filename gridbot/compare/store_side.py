@@ -1,7 +1,8 @@
 """A strategy of the records as a side of a comparison: the statements that read it. Pure.
 
 A row is something wanted or done at a level: `place` and `cancel` (what the gate let through, sent or shadow), `fill`
-(an order's executions together, at the time of the last). Its time is the exchange's, of the price that caused it.
+(an order's executions in the span together, at the time of the last). Its time is the exchange's, of the price that
+caused it.
 What rests when the span begins counts as placed at its beginning, so that a strategy that began later than the other
 is compared from its first ladder on.
 """
@@ -80,8 +81,9 @@ class StoreSide:
             parts.append(f"""
             SELECT 'fill' AS what, symbol, direction, side, {_PRICE} AS price, max(exchange_ts) AS moment,
                 sum(qty) AS qty, '' AS reason, {_ORDER} AS id, sum(fee) AS fee, sum(realised_pnl) AS realised_pnl
-            FROM corrected_executions WHERE {self._whose} AND exec_type = 'Trade'
-            GROUP BY symbol, direction, side, {_ORDER} HAVING {_within("max(exchange_ts)", since, until)}""")
+            FROM corrected_executions
+            WHERE {self._whose} AND exec_type = 'Trade' AND {_within("exchange_ts", since, until)}
+            GROUP BY symbol, direction, side, {_ORDER}""")
         return " UNION ALL ".join(parts)
 
     def refusals(self, since: datetime, until: datetime) -> str:

@@ -96,14 +96,21 @@ async def fetch(
         rules = RuleBook(given, source, derive=wanted.derive)
         options = ImportOptions(symbol=wanted.symbol, skip_bad=wanted.skip_bad, replace=wanted.again)
         fetched.result = import_files(market, paths, rules, options, on_rows)
+        days_refused = [day for day in fetched.result.days if day.refused is not None]
+        kept = {_dump(directory, wanted.symbol, day.date) for day in days_refused if day.may_pass}
         refused = {file.path for file in fetched.result.files if file.refused is not None}
+        refused |= {_dump(directory, wanted.symbol, day.date) for day in days_refused} - kept
         for path in (*paths, rules_path):
             with contextlib.suppress(OSError):
                 if path in refused:
                     open_private(_refusal(path), "wb").close()
-                else:
+                elif path not in kept:
                     path.unlink()
     return fetched
+
+
+def _dump(directory: Path, symbol: str, day: date) -> Path:
+    return directory / f"{symbol}{day}.csv.gz"
 
 
 def _refusal(path: Path) -> Path:
@@ -139,7 +146,7 @@ async def _files(
         if before is not None and before.form == "trades":
             fetched.there.append(day)
         else:
-            target = directory / f"{wanted.symbol}{day}.csv.gz"
+            target = _dump(directory, wanted.symbol, day)
             is_refused = _refusal(target).exists() and not (wanted.skip_bad or wanted.derive)
             if wanted.again or is_refused:  # by the same rules the same file would be refused again
                 target.unlink(missing_ok=True)

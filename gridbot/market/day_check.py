@@ -132,6 +132,11 @@ def _notes(document: DayDocument) -> Iterator[str]:
             yield "no mark prices: the last price is taken for them"
         if not document.fundings:
             yield "no fundings: none is paid on this day"
+        elif document.instrument is not None and (minutes := document.instrument.funding_interval_minutes) > 0:
+            wanted = 1440 // minutes  # contracts with an end have 0 minutes, and no fundings
+            if (count := len(document.fundings)) < wanted:
+                was = "was the interval another one, or are some missing?"
+                yield f"{count} funding{'' if count == 1 else 's'}, where the rules say {wanted}: {was}"
         if document.instrument is not None and not document.instrument.tiers:
             yield "no risk-limit tiers: those of the lowest tier hold for any size"
 

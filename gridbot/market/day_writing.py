@@ -24,6 +24,7 @@ from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.row_reading import MARK_GRAIN, Funding, Read, place_of
 from gridbot.market.rule_book import DERIVED
+from gridbot.shortage import is_of_system
 
 __all__ = ["DayResult", "DayWriting", "Words"]
 
@@ -65,6 +66,8 @@ class DayResult:
     gaps: int = 0
     notes: tuple[str, ...] = ()
     refused: str | None = None
+    may_pass: bool = False
+    """Of a refused day: the system took it not, as a full disk does; nothing is wrong with its files."""
 
 
 class DayWriting:
@@ -142,7 +145,7 @@ class DayWriting:
                 )
             written = before if now is before else replace_columns(directory, now, columns)
         except MarketError as error:
-            return DayResult(symbol, day, None, refused=str(error))
+            return DayResult(symbol, day, None, refused=str(error), may_pass=is_of_system(error))
         return DayResult(
             symbol,
             day,

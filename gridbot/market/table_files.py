@@ -35,6 +35,7 @@ BLOCK: Final = 1 << 23
 LONGEST_LINE: Final = 1 << 20
 BATCH_ROWS: Final = 1 << 17
 MOST_COLUMNS: Final = 1000
+LONGEST_HEAD: Final = 100_000
 RULES: Final = "gridbot.instrument"
 """The key of an instrument's rules in the metadata of a Parquet file of ours; as `day.json` has them."""
 METATRADER: Final = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}( [0-9]{2}:[0-9]{2})?")
@@ -132,6 +133,8 @@ def _line(file: IO[bytes]) -> bytes:
 
 def _column_names(first: bytes) -> tuple[list[str], int]:
     """Names of the columns, and the number of the first line with data: Bybit's files for MetaTrader have no names."""
+    if len(first) > LONGEST_HEAD:
+        raise OSError(f"line 1: expected the names of the columns, got {len(first)} bytes or more without an end")
     (cells,) = csv.reader([first.decode("utf-8").rstrip("\r\n")])
     if found := METATRADER.fullmatch(cells[0]):
         return [*(("time",) if found.group(1) else ("day", "clock")), *PRICES], 1
@@ -162,8 +165,13 @@ def require_text(block: bytes, first: int) -> None:
 
     Arrow would print a traceback of its own for a row with too many columns that is no text.
     """
-    if first == 1 and (block.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in block[:100]):
+    head = block[:100]
+    if first == 1 and (head.startswith((b"\xff\xfe", b"\xfe\xff")) or 3 * head.count(0) > len(head)):
         raise OSError("line 1: expected text in UTF-8, got UTF-16; convert it: iconv -f UTF-16 -t UTF-8 OLD > NEW")
+    if first == 1 and 0 in head:
+        raise OSError(
+            "line 1: expected text in UTF-8, got a byte of zero, which no text has; is it another kind of file?"
+        )
     if block.isascii():
         return
     try:

@@ -60,7 +60,7 @@ def cautions(
     """The gravest first. `tried`: other backtests of the same days with other settings."""
     found = [
         *_forced(facts),
-        *_money(account_money),
+        *_money(account_money, facts),
         *_lost(facts),
         *_caps(facts),
         *_halts(facts),
@@ -87,16 +87,18 @@ def _forced(facts: Facts) -> Iterator[Caution]:
         )
 
 
-def _money(found: AccountMoney | None) -> Iterator[Caution]:
+def _money(found: AccountMoney | None, facts: Facts) -> Iterator[Caution]:
     if found is None:
         yield Caution(WARN, "No balance is recorded", "What the equity changed by is not known; the parts below are.")
         return
     if not found.adds_up:
+        paid = found.unexplained > 0 and any(row.exec_type == "BustTrade" for row in facts.unusual)
+        insured = "what the exchange's insurance paid after the liquidation, where the wallet did not cover it, "
         yield Caution(
             GRAVE,
             f"{signed(found.unexplained)} USDT of the change of equity is not explained",
-            "No execution or open position accounts for it: a deposit, a withdrawal, a paper account that began anew, "
-            "or records that are lost.",
+            f"No execution or open position accounts for it: {insured if paid else ''}a deposit, a withdrawal, a paper "
+            "account that began anew, or records that are lost.",
         )
     if abs(found.outside) >= Decimal("0.01"):
         yield Caution(
@@ -140,7 +142,7 @@ def _halts(facts: Facts) -> Iterator[Caution]:
         yield Caution(
             GRAVE if halt.kind == "session_loss" else NOTE if halt.kind == "breaker" else WARN,
             f"{whose}: {HALTS.get(halt.kind, halt.kind)}",
-            f"{often(halt.times)} since {moment(halt.first_ms)} UTC, {until}.{reason}",
+            f"{often(halt.times).capitalize()} since {moment(halt.first_ms)} UTC, {until}.{reason}",
         )
 
 

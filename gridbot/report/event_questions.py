@@ -25,12 +25,31 @@ def refusals(span: Span) -> str:
 
 
 def halts(span: Span) -> str:
-    """Latches, pauses, breakers, cooldowns, bans: how often each was set, and since when it still is."""
+    """Latches, pauses, breakers, cooldowns, bans: how often each was set, since when, and whether it is at the end.
+
+    One that was set before the span and still was at its beginning counts, from then on; a worker that starts records
+    anew what still stands.
+    """
+    starts = f"FROM run_events WHERE {span.account} AND event = 'start' AND local_ts <= {span.start}"
     return f"""
-        SELECT strategy, kind, count(*) FILTER (is_set) AS times, epoch_ms(min(local_ts)) AS first_ms,
-            epoch_ms(max(local_ts)) AS last_ms, arg_max(reason, seq) FILTER (is_set) AS reason,
-            arg_max(is_set, seq) AS still
-        FROM latches WHERE {span.within("local_ts")}{span.own_or_whole} GROUP BY ALL HAVING count(*) FILTER (is_set) > 0
+        WITH own AS (
+            SELECT *, local_ts < {span.start} AS earlier FROM latches
+            WHERE {span.account} AND local_ts < {span.end}{span.own_or_whole}),
+        found AS (
+            FROM own WHERE NOT earlier
+            UNION ALL
+            FROM (FROM own WHERE earlier AND run_id = (SELECT arg_max(run_id, seq) {starts})
+                QUALIFY row_number() OVER (PARTITION BY strategy, kind, level ORDER BY seq DESC) = 1)
+            WHERE is_set AND coalesce(until > {span.start}, true)),
+        levels AS (
+            SELECT strategy, kind, level, count(*) FILTER (is_set) AS times, min(local_ts) AS first_ts,
+                max(local_ts) AS last_ts, arg_max(reason, seq) FILTER (is_set) AS reason,
+                max(seq) FILTER (is_set) AS set_seq,
+                arg_max(is_set AND coalesce(until >= {span.end}, true), seq) AS still
+            FROM found GROUP BY ALL)
+        SELECT strategy, kind, CAST(sum(times) AS BIGINT) AS times, epoch_ms(min(first_ts)) AS first_ms,
+            epoch_ms(max(last_ts)) AS last_ms, arg_max(reason, set_seq) AS reason, bool_or(still) AS still
+        FROM levels GROUP BY ALL HAVING sum(times) > 0
         ORDER BY first_ms, kind, strategy LIMIT {MOST_LISTED}"""
 
 
@@ -58,11 +77,15 @@ def runs(span: Span) -> str:
 
 
 def stream_gaps(span: Span) -> str:
-    length = "date_diff('millisecond', started_at, ended_at)"
+    """Times in which a stream was not connected, as far as they lie in the span."""
     return f"""
-        SELECT stream, count(*) AS gaps, CAST(sum({length}) AS BIGINT) AS missing_ms, max({length}) AS longest_ms,
-            epoch_ms(arg_max(started_at, {length})) AS longest_from_ms
-        FROM stream_gaps WHERE {span.within("started_at")} GROUP BY stream ORDER BY stream"""
+        SELECT stream, count(*) AS gaps, CAST(sum(length) AS BIGINT) AS missing_ms, max(length) AS longest_ms,
+            epoch_ms(arg_max(since, length)) AS longest_from_ms
+        FROM (
+            SELECT stream, greatest(started_at, {span.start}) AS since,
+                date_diff('millisecond', since, least(ended_at, {span.end})) AS length
+            FROM stream_gaps WHERE {span.account} AND started_at < {span.end} AND ended_at > {span.start})
+        GROUP BY stream ORDER BY stream"""
 
 
 def lost(span: Span) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from gridbot.doors.typed_years import TYPED_YEARS, is_typed_year
+
 __all__ = ["DAY_MS", "HOUR_MS", "MINUTE_MS", "Asked", "SpanMistake", "time_ms"]
 
 MINUTE_MS: Final = 60_000
@@ -48,9 +50,12 @@ def time_ms(text: str, *, end: bool = False) -> int:
     word = text.strip()
     if _TIME(word):
         try:
-            found = int(datetime.fromisoformat(word.removesuffix("Z")).replace(tzinfo=UTC).timestamp() * 1000)
+            found = datetime.fromisoformat(word.removesuffix("Z")).replace(tzinfo=UTC)
         except ValueError:
             pass
         else:
-            return found + DAY_MS if end and len(word) == len("2026-11-01") else found
+            if not is_typed_year(found):
+                raise SpanMistake(f"expected a time {TYPED_YEARS}, got {word!r}")
+            ms = int(found.timestamp() * 1000)
+            return ms + DAY_MS if end and len(word) == len("2026-11-01") else ms
     raise SpanMistake(f"expected a date or time in UTC such as 2026-11-01 or 2026-11-01T12:30, got {word[:40]!r}")

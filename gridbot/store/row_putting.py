@@ -23,13 +23,22 @@ _TYPES: Final = kept_types(CONTEXT_TABLE)
 _IDS: Final = IDS[CONTEXT_TABLE]
 _NEEDED: Final = ("price", "qty", "leaves_qty", "closed_size", "fee", "realised_pnl", "order_link_id")
 _OPTIONAL: Final = frozenset(("taxes", "exchange_pnl", "other_fees"))
-"""Columns that most sources have no value of: statements without them are planned in half the time, 13 ms less."""
+"""Columns that most sources have no value of: a statement without them is planned in 22 ms in place of 25."""
 _MISSING: Final = f"expected an execution with {', '.join(_NEEDED)}; got one without"
 _FOUND_HERE: Final = tuple(name for name in FOUND if name != "instead_of")
 _SCALES: Final = {f"{unit}_scale": f"round(1 / CAST({unit} AS DOUBLE)) AS {unit}_scale" for unit in UNITS.values()}
 _RATE: Final = "CAST(fee_unit * 1000000000000 AS BIGINT) AS fee_rate"
 _JOINED: Final = ("context", *_SCALES, "fee_rate", "link_head", "link_tail", "link_step")
 """What a row is told of its context: each costs it 10 ns, so units are made of their scales where one is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """How it is found out whether whole numbers tell all of an amount. `units`: of a column's name, the expression of
+    its units, NULL where they do not; `by_rate`: the expression of whether a fee is the one that the rate makes."""
+
+    units: Callable[[str], str]
+    by_rate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +63,10 @@ def putting(
     texts: bool = True,
     nulls: frozenset[str] = frozenset(),
 ) -> Putting:
-    """Statements that store rows of `source`. `values`: expressions of all columns that users read; with `texts`
-    amounts are such.
+    """Statements that store rows of `source`. `values`: expressions of all columns that users read.
 
     `same`: columns whose expression is one value; `nulls`: those that are NULL in all rows. `into`: a database, with a
-    dot behind it.
+    dot behind it. `texts`: whether amounts are texts; else they are DECIMAL.
     """
     contexts = f"{into}{CONTEXTS}"
     differs = [name for name in SHARED if name not in same]
@@ -81,7 +89,8 @@ def putting(
         ANTI JOIN {contexts} AS known ON {" AND ".join(_is(n, f"known.{n}", f"fresh.{n}") for n in SHARED)}"""
     names += [f"{name}_{end}" for name in _IDS for end in ("uuid", "told")]
     names += _JOINED
-    kept = functools.partial(_kept_rows, names=names, told=_told if texts else _told_decimal, nulls=nulls & _OPTIONAL)
+    told = _TOLD_BY_TEXTS if texts else _TOLD_BY_DECIMALS
+    kept = functools.partial(_kept_rows, names=names, told=told, nulls=nulls & _OPTIONAL)
     return Putting(put + kept(rows), learn, put + kept(f"{rows} AND context > $before"))
 
 
@@ -89,7 +98,7 @@ def _is(name: str, one: str, other: str) -> str:
     return f"{one} {'=' if _TYPES[name].endswith('NOT NULL') else 'IS NOT DISTINCT FROM'} {other}"
 
 
-def _kept_rows(rows: str, names: Iterable[str], told: Callable[[str], str], nulls: frozenset[str]) -> str:
+def _kept_rows(rows: str, names: Iterable[str], told: _Told, nulls: frozenset[str]) -> str:
     """Query of the rows as they are stored, of rows with their contexts, which have columns of these names.
 
     Within CASE and AND DuckDB works out the same expression again: so what these ask for is in a layer before.
@@ -101,10 +110,10 @@ def _kept_rows(rows: str, names: Iterable[str], told: Callable[[str], str], null
         for name in amounts
     }
     (eight, of_eight), (generation, of_generation) = number_steps(generation_in("order_link_id"), "generation")
-    kept = {f"{name}_kept": _unless_same(name, told(name)) for name in amounts}
+    kept = {f"{name}_kept": _unless_same(name, told.units(name)) for name in amounts}
     compared = {
         "has_numbers": f"({' | '.join(f'{name}_kept' for name in _NUMBERS)}) IS NOT NULL",
-        "is_by_rate": f"coalesce({told(_BY_RATE)}, false)",
+        "is_by_rate": f"coalesce({told.by_rate}, false)",
         "is_link": f"coalesce(link_head <> '' AND {_LINK_MADE} = order_link_id, false)",
     }
     if "exchange_pnl" not in nulls:
@@ -117,11 +126,11 @@ def _kept_rows(rows: str, names: Iterable[str], told: Callable[[str], str], null
 _NUMBERS: Final = ("price", "qty", "leaves_qty", "closed_size", "realised_pnl")
 _HAS_CLOSING: Final = "realised_pnl_kept IS NOT NULL AND closed_size_kept IS NOT NULL"
 _LINK_MADE: Final = link_of("price_kept // link_step", "generation")
-_BY_RATE: Final = "by_rate"
 _DIFFERENCE: Final = f"""CASE WHEN NOT ({_HAS_CLOSING}) THEN NULL WHEN exchange_pnl = realised_pnl THEN 0
     WHEN exchange_pnl_kept BETWEEN {-(1 << 61)} AND {1 << 61} AND realised_pnl_kept BETWEEN {-(1 << 61)} AND {1 << 61}
     THEN exchange_pnl_kept - realised_pnl_kept END"""
-"""Where readers have what it is added to, and sums are BIGINT."""
+"""The exchange's figure less ours, in units of money; kept where readers have ours to add it to, and the sum is a
+BIGINT."""
 _TOLD_DIGITS: Final = 15
 """Two amounts of so many digits are the same if they are as DOUBLE."""
 _MOST_TOLD: Final = 10**_TOLD_DIGITS - 1
@@ -132,28 +141,36 @@ def _unless_same(name: str, value: str) -> str:
     return f"CASE WHEN exchange_pnl = realised_pnl THEN NULL ELSE {value} END" if name == "exchange_pnl" else value
 
 
-def _told(name: str) -> str:
-    """Expression of an amount's units if these say all of it, and of whether a fee is the one by the rate.
+def _units_of_text(name: str) -> str:
+    """Expression of an amount's units if these say all of it.
 
     A text of so few characters is a number of so few digits, and of such two doubles are the same where the numbers
     are: to read a DECIMAL takes 0.045 µs, a DOUBLE 0.03. Any other is compared as DECIMAL.
     """
-    if name == _BY_RATE:
-        number = "price_kept * qty_kept * fee_rate"
-        is_short = f"strlen(fee) <= {_TOLD_DIGITS} AND TRY({number}) BETWEEN {-_MOST_TOLD} AND {_MOST_TOLD}"
-        return f"""CASE WHEN {is_short} THEN {number} / 1000000000000 = fee_double ELSE {_told_decimal(name)} END"""
     is_short = f"strlen({name}) <= {_TOLD_DIGITS} AND {name}_units BETWEEN {-_MOST_TOLD} AND {_MOST_TOLD}"
     is_same = f"{name}_units / {_scale_of(name)} = {name}_double"
-    return f"""CASE WHEN {is_short} THEN CASE WHEN {is_same} THEN {name}_units END ELSE {_told_decimal(name)} END"""
+    return f"""CASE WHEN {is_short} THEN CASE WHEN {is_same} THEN {name}_units END ELSE {_units_of_decimal(name)} END"""
 
 
-def _told_decimal(name: str) -> str:
-    """The same of a DECIMAL, or as if it were one."""
-    if name == _BY_RATE:
-        rate = f"CAST(fee_rate / 1000000000000 AS {RATE})"
-        return f"TRY(CAST(price_kept * qty_kept AS DECIMAL(25, 0)) * {rate}) = CAST(fee AS {AMOUNT})"
+def _units_of_decimal(name: str) -> str:
+    """The same of a DECIMAL, or of a text as if it were one."""
     unit = f"CAST(1 / {_scale_of(name)} AS {UNIT})"
     return f"CASE WHEN {amount(f'{name}_units', unit)} = CAST({name} AS {AMOUNT}) THEN {name}_units END"
+
+
+def _text_is_by_rate() -> str:
+    number = "price_kept * qty_kept * fee_rate"
+    is_short = f"strlen(fee) <= {_TOLD_DIGITS} AND TRY({number}) BETWEEN {-_MOST_TOLD} AND {_MOST_TOLD}"
+    return f"""CASE WHEN {is_short} THEN {number} / 1000000000000 = fee_double ELSE {_decimal_is_by_rate()} END"""
+
+
+def _decimal_is_by_rate() -> str:
+    rate = f"CAST(fee_rate / 1000000000000 AS {RATE})"
+    return f"TRY(CAST(price_kept * qty_kept AS DECIMAL(25, 0)) * {rate}) = CAST(fee AS {AMOUNT})"
+
+
+_TOLD_BY_TEXTS: Final = _Told(_units_of_text, _text_is_by_rate())
+_TOLD_BY_DECIMALS: Final = _Told(_units_of_decimal, _decimal_is_by_rate())
 
 
 def _scale_of(name: str) -> str:

@@ -13,6 +13,7 @@ import click
 
 from gridbot.command_line import pasteable
 from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE
+from gridbot.doors.typed_years import TYPED_YEARS, is_typed_year
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = [
 LONGEST_S: Final = 1e8
 """Three years."""
 _CLOCK: Final = re.compile(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SPAN: Final = re.compile(r"([0-9]{1,6}) ?([smhdw])")
 _SPANS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -88,11 +90,13 @@ class UtcTime(click.ParamType[datetime]):
             return value
         try:
             moment = datetime.fromisoformat(str(value))
-            if self._end and _DAY.fullmatch(str(value)):
-                moment += timedelta(days=1)
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError):
+        except ValueError:
             self.fail(f"expected a time such as 2026-11-01 or 2026-11-01T12:30, got {value!r:.60}", param, ctx)
+        if not is_typed_year(moment):
+            self.fail(f"expected a time {TYPED_YEARS}, got {value!r:.60}", param, ctx)
+        if self._end and _DAY.fullmatch(str(value)):
+            moment += timedelta(days=1)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class PastTime(UtcTime):
@@ -103,7 +107,10 @@ class PastTime(UtcTime):
             return value
         text, now = str(value).strip(), datetime.now(UTC)
         if (span := _SPAN.fullmatch(text)) is not None:
-            return now - timedelta(**{_SPANS[span[2]]: int(span[1])})
+            back = timedelta(**{_SPANS[span[2]]: int(span[1])})
+            if back > now - _EPOCH:
+                self.fail(f"expected a time {TYPED_YEARS}, got {text!r}, which is longer ago", param, ctx)
+            return now - back
         if _CLOCK.fullmatch(text):
             try:
                 at = time.fromisoformat(text.zfill(5 if text.count(":") == 1 else 8))

@@ -61,7 +61,9 @@ class Time(click.ParamType[int]):
 @click.command("report", epilog=example("report --account alice --from 2026-11-01 --to 2026-11-30"))
 @click.option("--account", help="Account of the report [default: the only one].")
 @click.option("--from", "from_ms", type=Time(), help="Begin, UTC: 2026-11-01 or 2026-11-01T12:30 [default: all].")
-@click.option("--to", "to_ms", type=Time(end=True), help="End, UTC; a day counts whole [default: up to now].")
+@click.option(
+    "--to", "to_ms", type=Time(end=True), help="End, UTC; a day counts whole, today up to now [default: all]."
+)
 @click.option("--strategy", help="Only this strategy.")
 @click.option("--run", "run_name", help="A backtest, by its name, instead of what was traded.")
 @click.option("--out", help="File to write, - for standard output [default: a file in DATA-DIR/reports].")
@@ -101,7 +103,8 @@ def report(
     try:
         figures = _figures(records, account, from_ms, to_ms, strategy, run_name)
     except SqlFailed as exc:
-        raise _refusal(exc) from None
+        hint = _runs_instead(place) if run_name is None and exc.exit_code == ExitCode.NOT_RUNNING else ""
+        raise _refusal(exc, hint) from None
     _write(figures, place, out)
 
 
@@ -117,11 +120,17 @@ class Records:
         return ask_all(self.source, statements, self._limits)
 
 
-def _refusal(exc: SqlFailed) -> CommandError:
+def _refusal(exc: SqlFailed, hint: str) -> CommandError:
     if "Out of Range" in str(exc):
         text = f"an amount in these records is larger than any market's (10^14 USDT): no sums can be made. {exc}"
         return CommandError(text, ExitCode.UNEXPECTED)
-    return CommandError(str(exc), exc.exit_code)
+    return CommandError(f"{exc}{hint}", exc.exit_code)
+
+
+def _runs_instead(place: Path) -> str:
+    """What could be meant where nothing was traded: the newest of the backtests."""
+    runs = sorted((place / BACKTESTS).glob("*.duckdb"), key=lambda path: path.stat().st_mtime)
+    return f"; a backtest is reported by its name, such as --run {runs[-1].stem}" if runs else ""
 
 
 def _require_jinja() -> None:
@@ -151,6 +160,8 @@ def _figures(
         [row] = records.ask([asking.BACKTEST_ROW])
         backtest = backtest_from(row)
     begin, end = _span_of_run(backtest, first, last + 1)
+    if backtest is None and to_ms is not None:  # what has not come yet is no time without the bot
+        to_ms = min(to_ms, max(int(time.time() * 1000), last + 1, (from_ms or 0) + 1))
     try:
         asked = Asked(
             name,

@@ -26,7 +26,8 @@ from gridbot.market.market_root import Market
 from gridbot.paper.settings import MatchingModel
 from gridbot.store.schema import quote
 from supervisor.exit_codes import CommandError, ExitCode
-from supervisor.store.day_records import DayRecords, write_market
+from supervisor.store.day_market import MARK_PART, RecordedDay, funding_rates, write_market, write_marks
+from supervisor.store.day_records import DayRecords
 
 if TYPE_CHECKING:
     from gridbot.config.account_models import StrategyConfig
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Assumed", "DayMarket", "market_of", "run_day"]
 
-MARK_PART: Final = 100
-"""Mark prices are kept in hundredths of a tick."""
 LONGEST_MS: Final = 60_000
 
 
@@ -87,31 +86,39 @@ def market_of(
 def _recorded(
     query: Query, strategy: StrategyConfig, instrument: Instrument, day: date, directory: Path
 ) -> tuple[Day | None, str]:
-    symbol, file = strategy.symbol, directory / f"{strategy.symbol}.parquet"
     begin = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - times of the records name no zone
-    kind = write_market(query, strategy.account, symbol, instrument.tick_size, instrument.qty_step, begin, file)
-    with duckdb.connect() as con:
-        columns: Mapping[str, Any] = con.execute(
-            f"FROM read_parquet({quote(str(file))}) ORDER BY times_ms"
-        ).fetchnumpy()
-    times = columns["times_ms"]
+    recorded = RecordedDay(query, strategy.account, strategy.symbol, begin)
+    symbol, tick = strategy.symbol, instrument.tick_size
+    files = directory / f"{symbol}.parquet", directory / f"{symbol}-marks.parquet"
+    kind = write_market(recorded, tick, instrument.qty_step, files[0])
+    write_marks(recorded, tick, files[1])
+    columns, marked = map(_columns, files)
+    times, sizes = columns["times_ms"], np.asarray(columns["sizes"], np.int64)
     if not len(times):
         return None, f"no price of {symbol} was recorded that day"
-    prices = np.asarray(columns["prices"], np.int64)
-    if kind == "trades":
-        trades = ticks_of(instrument, times, prices, columns["sizes"], columns["sides"], sources=("public_trades",))
-        return trades, f"the market of {symbol} is {len(times)} public trades that were recorded"
-    known = ~np.ma.getmaskarray(columns["marks"])
-    marks = zip(times[known].tolist(), np.asarray(columns["marks"][known]).tolist(), strict=True)
-    seen = ticks_of(
-        instrument, times, prices, np.zeros(len(times), np.int64), marks=marks,
-        mark_unit=instrument.tick_size / MARK_PART, sources=("tickers",),
+    found = ticks_of(
+        instrument, times, np.asarray(columns["prices"], np.int64), sizes,
+        columns["sides"] if kind == "trades" else None,
+        marks=zip(marked["times_ms"].tolist(), marked["marks"].tolist(), strict=True), mark_unit=tick / MARK_PART,
+        fundings=funding_rates(recorded), sources=("public_trades" if kind == "trades" else "tickers",),
     )  # fmt: skip
+    if kind == "trades":
+        prices = int((sizes == 0).sum())
+        more = f", and {prices} prices at times of which no trades were recorded" if prices else ""
+        return found, f"the market of {symbol} is {len(times) - prices} public trades that were recorded{more}"
     apart = (times[-1] - times[0]) / max(1, len(times) - 1) / 1000
-    return seen, (
+    return found, (
         f"the market of {symbol} is {len(times)} prices, {apart:.1f} s apart: fills between them are not seen; "
         "storage.public_trades: true records each trade from then on"
     )
+
+
+def _columns(file: Path) -> Mapping[str, Any]:
+    with duckdb.connect() as con:
+        found: Mapping[str, Any] = con.execute(
+            f"FROM read_parquet({quote(str(file))}) ORDER BY times_ms, seq"
+        ).fetchnumpy()
+    return found
 
 
 def run_day(

@@ -63,7 +63,9 @@ def causes_of(
         if cause == "unexplained":
             around = other_anchor(here.get(strategy, ()), there.get(strategy, ()), moment_ms)
             cause, words = (ANCHOR, around) if around else (cause, words)
-        found.append(Difference(moment_ms, strategy, cause, words, difference({**row, "why": ""})))
+        found.append(
+            Difference(moment_ms, strategy, cause, words, difference({**row, "why": ""}), row["outcome"] == "size")
+        )
     return causes_with_roots(found, {name: apart(here.get(name, ()), there.get(name, ())) for name in here})
 
 

@@ -1,5 +1,5 @@
 """What the records say of an account on one day, for a backtest of that day: how it stood at the beginning, what held
-it back, how fast it was, and the market as it was recorded. Read as `sql` reads, also while the bot runs."""
+it back, and how fast it was. Read as `sql` reads, also while the bot runs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 from gridbot.compare.causes import Hold
 from gridbot.store.schema import quote
 from supervisor.store.query import Query, ask_all
 
-__all__ = ["DayRecords", "Ladder", "day_records", "settings_of_day", "write_market"]
+__all__ = ["DayRecords", "Ladder", "day_records", "settings_of_day"]
 
 
 RESTING: Final = "'pending', 'open', 'partially_filled'"
@@ -37,7 +36,8 @@ class DayRecords:
     """From `since` on the account can be followed; up to `until` it gave signs of life (UTC, naive).
 
     `legs` are (size, entry) by symbol and direction. `holds` are by strategy, those of the account under "".
-    `round_trip_ms` is the median from a decision to the exchange's word. `hashes` are of the configurations it had.
+    `round_trip_ms` is from a decision to the exchange's word: the median of each minute's fastest order, since others
+    may have waited for the request limit, which a backtest has too. `hashes` are of the configurations it had.
     """
 
     since: datetime
@@ -55,7 +55,8 @@ class DayRecords:
 def day_records(query: Query, account: str, strategies: Sequence[str], begin: datetime) -> DayRecords | None:
     """The day that begins at `begin` (UTC, naive). None when the ladders of these strategies are not known that day.
 
-    It begins later than the day when a ladder is first known later. Raise SqlFailed.
+    It begins later than the day when a ladder is first known later, and where a ladder is recorded within the first
+    second: that one may have changed before. Raise SqlFailed.
     """
     end = begin + timedelta(days=1)
     whose = f"account = {quote(account)}"
@@ -70,7 +71,8 @@ def day_records(query: Query, account: str, strategies: Sequence[str], begin: da
     )
     if not firsts.rows or alive.rows[0][0] is None:
         return None
-    since = max(begin, _next_second(max(first for _, first in firsts.rows)))
+    since = max(begin, max(first for _, first in firsts.rows))
+    since = _ladders_known(query, live, since)
     until = min(end, _next_second(alive.rows[0][0]))
     if since >= until:
         return None
@@ -92,7 +94,8 @@ def day_records(query: Query, account: str, strategies: Sequence[str], begin: da
                     WHERE {whose} AND local_ts < {_at(until)} ORDER BY seq""",
                 f"SELECT started_at, ended_at, config_hash FROM runs WHERE {whose} ORDER BY started_at",
                 f"SELECT stream, started_at, ended_at FROM stream_gaps WHERE {whose} AND local_ts BETWEEN {span}",
-                f"SELECT median(to_open_ms) FROM latency WHERE {whose} AND decided_at BETWEEN {span}",
+                f"""SELECT median(fastest) FROM (SELECT min(to_open_ms) AS fastest FROM latency
+                    WHERE {whose} AND decided_at BETWEEN {span} GROUP BY date_trunc('minute', decided_at))""",
                 f"""SELECT order_link_id, arg_max({{'symbol': symbol, 'direction': direction, 'side': side,
                         'price': price, 'qty': qty - cum_exec_qty, 'closes': reduce_only}}, seq)
                     FROM orders WHERE {live} AND NOT shadow AND order_link_id <> '' AND {before}
@@ -117,6 +120,14 @@ def day_records(query: Query, account: str, strategies: Sequence[str], begin: da
     )  # fmt: skip
 
 
+def _ladders_known(query: Query, live: str, since: datetime) -> datetime:
+    """The first moment from `since` on at which the records have all ladders as they were: they are written once a
+    second, each that has changed. Raise SqlFailed."""
+    soon = f"local_ts > {_at(since)} AND local_ts < {_at(since + timedelta(seconds=1))}"
+    [[moment]] = query.ask(f"SELECT max(local_ts) FROM grid_snapshots WHERE {live} AND {soon}").rows
+    return moment or since
+
+
 def settings_of_day(query: Query, account: str, begin: datetime) -> str | None:
     """The configuration (JSON) that an account ran with when a day began, or first on it; None when none is recorded.
 
@@ -130,36 +141,6 @@ def settings_of_day(query: Query, account: str, begin: datetime) -> str | None:
                 AND coalesce(ended_at, {_at(end)}) > {_at(begin)}"""
     ).rows
     return None if config is None else str(config)
-
-
-def write_market(
-    query: Query, account: str, symbol: str, tick: Decimal, step: Decimal, begin: datetime, file: Path
-) -> str:
-    """Write what was recorded of a symbol that day into a Parquet file, in whole ticks and steps: its public trades, or
-    where there are none the prices that the account saw. Return which: trades or tickers. Raise SqlFailed."""
-    day = f"exchange_ts >= {_at(begin)} AND exchange_ts < {_at(begin + timedelta(days=1))}"
-    [(trades,)] = query.ask(f"SELECT count(*) FROM public_trades WHERE symbol = {quote(symbol)} AND {day}").rows
-    if trades:
-        # Several accounts record the same market.
-        query.write_parquet(
-            f"""
-            SELECT epoch_ms(min(exchange_ts)) AS times_ms, CAST(round(min(price) / {tick}) AS BIGINT) AS prices,
-                CAST(round(min(qty) / {step}) AS BIGINT) AS sizes,
-                CAST(CASE min(side) WHEN 'Buy' THEN 1 ELSE -1 END AS TINYINT) AS sides
-            FROM public_trades WHERE symbol = {quote(symbol)} AND {day} GROUP BY trade_id ORDER BY 1, min(seq)""",
-            file,
-        )
-        return "trades"
-    seen = "coalesce(exchange_ts, local_ts)"
-    query.write_parquet(
-        f"""
-        SELECT epoch_ms({seen}) AS times_ms, CAST(round(last_price / {tick}) AS BIGINT) AS prices,
-            CAST(round(mark_price / {tick / 100}) AS BIGINT) AS marks
-        FROM tickers WHERE account = {quote(account)} AND symbol = {quote(symbol)} AND {seen} >= {_at(begin)}
-            AND {seen} < {_at(begin + timedelta(days=1))} ORDER BY 1, seq""",
-        file,
-    )
-    return "tickers"
 
 
 def _alive(whose: str, end: datetime) -> str:

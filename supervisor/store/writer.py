@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import psutil
@@ -37,6 +37,7 @@ from gridbot.store.reading import database_path
 from supervisor.store.database_losses import Losses
 from supervisor.store.landing_pace import LandingPace
 from supervisor.store.writer_lock import keep_writer_lock, take_writer_lock
+from supervisor.store.writer_state import WriterState
 
 if TYPE_CHECKING:
     from gridbot.config.fleet_models import FleetConfig
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["Writer", "WriterSpec"]
 
 log = logging.getLogger("supervisor.store")
-TOLD_S: Final = 5.0
-"""The page looks every few seconds, each time for a moment: who had the file so long is told at the usual level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,46 +75,6 @@ class WriterSpec:
     keep_days: Mapping[str, float] = field(default_factory=dict)
     logging: Any = None
     fleet: FleetConfig | None = field(default=None, repr=False)
-
-
-@dataclass(slots=True)
-class WriterState:
-    """What `health` reports: how far the writer is, and what holds it up."""
-
-    committed: dict[str, int] = field(default_factory=dict)
-    rows: int = 0
-    flushes: int = 0
-    flush_ms: float = 0.0
-    held_by: str | None = None
-    held_since: float | None = None
-    error: str | None = None
-    gaps: int = 0
-    rejects: int = 0
-    unmatched: int = 0
-
-    def held(self, by: str) -> None:
-        """Another process has the file."""
-        if self.held_by is None:
-            self.held_since = time.monotonic()
-        self.held_by = by
-
-    def went_well(self) -> None:
-        """A flush has ended without an error: the file is free."""
-        if self.held_by:
-            held_s = time.monotonic() - (self.held_since or 0.0)
-            level = logging.INFO if held_s >= TOLD_S else logging.DEBUG
-            log.log(level, "the database is free again; %s had it for %.1f s", self.held_by, held_s)
-        self.held_by = self.held_since = self.error = None
-
-    def committed_rows(self, rows: Rows, moved: Rows, flush_ms: float) -> None:
-        """One transaction is in the file; what was `moved` in it into the tables of their kinds says what fits none."""
-        self.rows += rows.count
-        self.gaps += len(rows.gaps)
-        self.rejects += len(moved.rejects)
-        self.flushes += 1
-        self.flush_ms = flush_ms
-        self.committed.update(rows.offsets)
-        self.went_well()
 
 
 class Writer:

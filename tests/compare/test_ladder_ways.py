@@ -27,7 +27,7 @@ def test_ladders_are_apart_while_both_are_known_and_differ(here, there, expected
 
 
 def test_ladders_that_were_built_around_other_prices_say_so():
-    here = [Snapshot(0, ONE, Decimal(60_000)), Snapshot(50, TWO, Decimal("61000.5"))]
+    here = [Snapshot(0, ONE, Decimal(60_000)), Snapshot(50, TWO, Decimal("61000.500000000000"))]
     there = [Snapshot(0, ONE, Decimal(60_000)), Snapshot(90, TWO, Decimal(61_002))]
     assert [other_anchor(here, there, at_ms) is not None for at_ms in (-1, 10, 60, 95)] == [False, False, True, True]
     assert other_anchor(here, there, 95) == "the ladder was built around 61000.5 here and 61002 there"
@@ -48,6 +48,13 @@ def test_what_is_unexplained_follows_from_the_one_before_the_ladders_parted_and_
     longer = causes_with_roots([difference(1_000, "cap"), difference(2_000), difference(3_000)],
                                {"btc": [(1_100, 2_500), (2_600, None)]})  # fmt: skip
     assert [cause for cause, _ in longer] == ["cap", "follows from cap", "follows from cap"]
+
+
+def test_another_size_follows_from_the_difference_before_it():
+    resized = Difference(9_000, "btc", "unexplained", "another size", "size", resized=True)
+    for before, cause in ((difference(1_000, "latency"), "follows from latency"),
+                          (difference(1_000, "latency", "eth"), "unexplained")):  # fmt: skip
+        assert causes_with_roots([resized, before], {})[0][0] == cause
 
 
 def test_their_order_does_not_matter_and_a_cause_of_its_own_stays():

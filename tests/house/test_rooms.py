@@ -80,7 +80,8 @@ GRIDBOT = {
     " bybit commands core exchange flatten logging_setup orders ports process_guard records risk"
     " state system_ports worker",
     # A worker's parts and the paper exchange on market data of the past.
-    "backtest": "atomic_file background bybit command_line commands config core exchange execution incidents lock_file"
+    "backtest": "atomic_file background bybit command_line commands config core doors exchange execution incidents"
+    " lock_file"
     " market orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.params paper.rows"
     " paper.settings paper.worth private_files records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; only a rehearsal imports it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import resource
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -151,6 +152,21 @@ async def test_a_refused_file_is_fetched_anew_but_for_other_rules(
         assert server.paths.count(f"/trading/BTCUSDT/{NAME}") == requests
     assert len(market.day("BTCUSDT", DAY)) == 2000
     assert [path.name for path in (market.root / ".fetch" / "BTCUSDT").iterdir()] == ["import.lock"]
+
+
+async def test_what_a_full_disk_did_not_take_is_not_fetched_again(market: Market) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with archive_server() as server:
+        server.last_ms = START_MS + 300_000
+        resource.setrlimit(resource.RLIMIT_FSIZE, (14_000, hard))  # the download, but no column of 2,000 times 8 bytes
+        try:
+            done = await fetched(market, server)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert "cannot be written: File too large" in done.result.refused[0]
+        assert (await fetched(market, server)).result.refused == []
+        assert server.paths.count(f"/trading/BTCUSDT/{NAME}") == 1
+    assert len(market.day("BTCUSDT", DAY)) == 2000
 
 
 async def test_the_marks_of_a_day_that_has_ended_are_fetched_again(market: Market) -> None:

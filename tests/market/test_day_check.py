@@ -31,7 +31,7 @@ def whole_day(day: date = DAY, **changes: Any) -> Day:
         prices,
         marks=[(start + 1_200_000 * at + 1, 60_000) for at in range(72)],
         mark_unit=Decimal(1),
-        fundings=[(start, Decimal("0.0001"))],
+        fundings=[(start + at * 28_800_000, Decimal("0.0001")) for at in range(3)],
     )
     return replace(made, **changes)
 
@@ -145,6 +145,9 @@ def test_what_a_backtest_will_mention_is_a_note(market: Market) -> None:
         "no risk-limit tiers",
     ]
     assert all(note.is_note for note in notes)
+    market.put(whole_day(fundings=[(START_MS, Decimal("0.0001"))]))
+    (note,) = check_symbol(market, "BTCUSDT", None, None)
+    assert (note.is_note, note.text.partition(":")[0]) == (True, "1 funding, where the rules say 3")
 
 
 def test_damage_is_found_before_anything_is_believed(market: Market) -> None:

@@ -74,6 +74,8 @@ def test_a_file_with_names_alone_has_no_rows() -> None:
         (b"a,b\n1,2\r3,4\n", r"line 2: expected one row, got a \r in the middle of the line"),
         (b'a,b\n1,2\n"3,4\n5,6",7\n8,9\n', "line 3: expected the row to end with its line, got a quotation mark"),
         (b'a,b\n1,2\n3,"4\n5,6\n', "line 3: expected the row to end with its line, got a quotation mark"),
+        (b"a\0b,c,d,e,f\n", "line 1: expected text in UTF-8, got a byte of zero, which no text has"),
+        (b"a" * 200_000, "line 1: expected the names of the columns, got 200000 bytes or more"),
         (b"a;b\n1;2\n", "line 1: expected commas between the columns, got ';'"),
         (b"5,6.1\n7,8\n", "line 1: expected the names of the columns, got numbers: '5, 6.1'; put a line"),
         (b"a" + b",a" * 2000, "line 1: expected at most 1000 columns"),

@@ -37,6 +37,7 @@ def liquidated(session: GridSession) -> None:
     trade(session)
     bust: dict[str, Any] = {"exec_type": "BustTrade", "closed_size": D(1), "realised_pnl": D(-9), "is_maker": False}
     session.fill("Sell", "90", "1", **bust)
+    session.balance("1000")
 
 
 def caps(session: GridSession) -> None:
@@ -52,6 +53,23 @@ def halts(session: GridSession) -> None:
     session.add(AlertRecord(level="CRITICAL", key="key_lost", text="the API key expired"))
     for is_set in (True, False, True, False):
         session.add(LatchRecord(strategy="btc_grid", kind="paused", is_set=is_set))
+
+
+def held(session: GridSession) -> None:
+    """Set, over and passed before an hour has gone, and what stands then."""
+    session.start()
+    session.add(LatchRecord(strategy="btc_grid", kind="halted", is_set=True))
+    session.recorder.run_id = session.run_id = "run-2"
+    session.start()
+    hour = UtcUs((START_MS + 3_600_000) * 1000)
+    for kind, level, is_set in (("paused", "", True), ("breaker", "a", True), ("breaker", "b", True),
+                                ("ip_ban", "", True), ("ip_ban", "", False)):  # fmt: skip
+        session.add(LatchRecord(strategy="btc_grid", kind=kind, level=level, is_set=is_set, reason="looking"))
+    session.add(LatchRecord(strategy="", kind="auth_cooldown", is_set=True, until=UtcUs(hour - 1)))
+    session.add(StreamGapRecord(stream="private", started_at=UtcUs(hour - 9_000_000), ended_at=UtcUs(hour + 5_000_000)))
+    session.now_ms += 7_200_000
+    session.add(LatchRecord(strategy="btc_grid", kind="breaker", level="b", is_set=False))
+    session.balance("1000")
 
 
 def crashed(session: GridSession) -> None:
@@ -151,6 +169,7 @@ CASES = (
     liquidated,
     caps,
     halts,
+    held,
     crashed,
     touch,
     believed,
@@ -174,9 +193,11 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def reported(data_dir: Path, case: Callable[[GridSession], None], to_ms: int = DAYS_40) -> Figures:
+def reported(
+    data_dir: Path, case: Callable[[GridSession], None], to_ms: int = DAYS_40, from_ms: int = START_MS
+) -> Figures:
     """Figures of a case, for which a page could be made."""
-    figures = figures_from(*facts_of(data_dir, to_ms=to_ms, account=case.__name__))
+    figures = figures_from(*facts_of(data_dir, from_ms, to_ms, account=case.__name__))
     assert render(figures, START_MS).startswith("<!doctype html>")
     return figures
 
@@ -191,6 +212,9 @@ def test_a_liquidation_is_the_first_that_is_said(records: Path) -> None:
     figures = reported(records, liquidated)
     assert figures.cautions[0].title == "BTCUSDT was liquidated"
     assert "1 of the long position at 90; realised −9.00 USDT" in figures.cautions[0].text
+    assert "the exchange's insurance paid after the liquidation" in warned(
+        figures, "+6.90 USDT of the change of equity"
+    )
 
 
 def test_caps_that_were_reached(records: Path) -> None:
@@ -206,6 +230,20 @@ def test_halts_and_latches(records: Path) -> None:
     assert warned(figures, "btc_grid: trading was paused").startswith("2 times since 2023-11-14 22:13 UTC, last change")
     assert warned(figures, "Alert: key lost").endswith("the API key expired")
     assert not [caution for caution in figures.cautions if caution.title == "Alert: session loss limit"]
+
+
+def test_a_halt_that_began_before_the_span_and_one_level_of_several_still_count(records: Path) -> None:
+    """Of a halt that was over before it, and of a life of the worker that had ended, nothing is said."""
+    figures = reported(records, held, from_ms=START_MS + 3_600_000)
+    titles = [caution.title for caution in figures.cautions]
+    assert warned(figures, "btc_grid: trading was paused") == (
+        "Once since 2023-11-14 22:13 UTC, still set at the end. Reason: looking"
+    )
+    assert "2 times since 2023-11-14 22:13 UTC, still set at the end" in warned(figures, "btc_grid: levels were taken")
+    assert warned(figures, "The private stream was interrupted").startswith("1 gaps, 5 s together")
+    assert not [
+        title for title in titles if "API key" in title or "banned" in title or "a strategy was halted" in title
+    ]
 
 
 def test_a_strategy_is_warned_of_its_own_halts_and_those_of_the_account(records: Path) -> None:

@@ -88,6 +88,9 @@ def test_times_are_read_as_utc_and_a_day_as_the_end_counts_whole() -> None:
     for wrong in ("", "now", "2023-02-30", "2023-11-14T25:00", "14.11.2023", "٢٠٢٣-11-14", "2023-11-14+02:00"):
         with pytest.raises(SpanMistake, match="expected a date or time in UTC"):
             time_ms(wrong)
+    for year in ("0001", "9999"):  # the day after the last of a calendar was a fault, and year 1 was written `1-01-01`
+        with pytest.raises(SpanMistake, match="expected a time in a year from 1970 to 2999"):
+            time_ms(f"{year}-12-31", end=True)
     with pytest.raises(SpanMistake):
         Asked("a", 5, 5)
 

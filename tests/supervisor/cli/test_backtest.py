@@ -87,7 +87,7 @@ def test_what_is_missing_is_named_with_what_would_help(place):
     assert "5-40, got 'soon'" in refused(place, "--latency", "soon")[0]
     assert called(place, "--to", "2026-01-05").exit_code == ExitCode.USAGE
     text, code = refused(place, "--to", "9999-12-31")
-    assert (code, "expected --to in a year from 1971 to 2999, got 9999-12-31" in text) == (ExitCode.USAGE, True)
+    assert (code, "expected --to in a year from 1970 to 2999, got 9999-12-31" in text) == (ExitCode.USAGE, True)
     text, code = refused(place, "--name", "a/b")
     assert (code, "--name: expected a name of letters" in text) == (ExitCode.USAGE, True)
     text, code = refused(place, "--from", "2026-01-06")

@@ -54,8 +54,9 @@ def test_without_a_file_name_it_goes_into_the_data_directory(data_dir: Path) -> 
     assert result.stdout.splitlines()[1].startswith(str(written))
 
 
-def test_it_goes_to_standard_output(data_dir: Path) -> None:
-    result = run(data_dir, "--account", "alice", "--strategy", "btc_grid", "--out", "-")
+def test_it_goes_to_standard_output_and_what_has_not_come_yet_is_no_part_of_it(data_dir: Path) -> None:
+    result = run(data_dir, "--account", "alice", "--strategy", "btc_grid", "--to", "2999-01-01", "--out", "-")
+    assert "2999" not in result.stdout
     assert result.stdout.startswith("<!doctype html>")
     assert result.stdout.rstrip().endswith("</html>")
 
@@ -132,6 +133,7 @@ def test_a_backtest(tmp_path: Path) -> None:
         "1 other backtest with other settings",
     ):
         assert text in page, text
+    assert "reported by its name, such as --run broken" in refusal(tmp_path).text, "nothing was traded here"
     wrong = run(tmp_path, "--run", "sow")
     assert wrong.exit_code == ExitCode.USAGE
     assert "got 'sow'; did you mean saw?" in wrong.output

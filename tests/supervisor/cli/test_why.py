@@ -313,6 +313,6 @@ def test_times_of_the_past_by_the_clock_are_the_last_ones() -> None:
         assert (found.hour, found.minute, found.second) == (asked.hour, asked.minute, 0)
         assert datetime.now(UTC) - found < timedelta(days=1, minutes=1)
     assert PastTime().convert("2026-11-01T12:30", None, None) == datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
-    for wrong in ("25:00", "soon", "-3h"):
+    for wrong in ("25:00", "soon", "-3h", "999999d", "9999-12-31", "0001-01-01"):
         with pytest.raises(click.BadParameter):
             PastTime().convert(wrong, None, None)

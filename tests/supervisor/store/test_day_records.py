@@ -12,7 +12,9 @@ import pytest
 
 from gridbot.compare.causes import Hold
 from gridbot.records.record_types import (
+    ExecutionRecord,
     GridRecord,
+    IntentRecord,
     Json,
     LatchRecord,
     OrderRecord,
@@ -25,7 +27,8 @@ from gridbot.records.record_types import (
     UtcUs,
     WalletRecord,
 )
-from supervisor.store.day_records import Ladder, day_records, settings_of_day, write_market
+from supervisor.store.day_market import RecordedDay, funding_rates, write_market, write_marks
+from supervisor.store.day_records import Ladder, day_records, settings_of_day
 from supervisor.store.query import Limits, Query
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import flush_all, make_recorder
@@ -39,9 +42,36 @@ def us(clock: str, *, day: datetime = DAY) -> int:
     return int(moment.replace(tzinfo=UTC).timestamp()) * 1_000_000
 
 
-def ladder(version: int) -> GridRecord:
+def ladder(version: int, strategy: str = "btc") -> GridRecord:
     levels, anchor = Json('[["60000", "Wait"]]'), Decimal(60000)
-    return GridRecord(strategy="btc", symbol="BTCUSDT", version=version, anchor=anchor, last_fill=None, levels=levels)
+    return GridRecord(
+        strategy=strategy, symbol="BTCUSDT", version=version, anchor=anchor, last_fill=None, levels=levels
+    )
+
+
+def trade(trade_id: str) -> PublicTradeRecord:
+    return PublicTradeRecord(symbol="ETHUSDT", trade_id=trade_id, side="Sell", price=Decimal("2500.01"),
+                             qty=Decimal("0.3"), exchange_ts=UtcMs(us("8:0:0") // 1000))  # fmt: skip
+
+
+def price(last: str, clock: str) -> TickerRecord:
+    return TickerRecord(symbol="ETHUSDT", last_price=Decimal(last), exchange_ts=UtcMs(us(clock) // 1000))
+
+
+def funding(direction: str, fee: str, qty: str) -> ExecutionRecord:
+    return ExecutionRecord(
+        strategy="btc", symbol="ETHUSDT", exec_id=f"f{direction}", order_id="", order_link_id="", direction=direction,
+        side="Buy", price=Decimal(2500), qty=Decimal(qty), leaves_qty=Decimal(0), closed_size=Decimal(0),
+        fee=Decimal(fee), realised_pnl=Decimal(0), exec_type="Funding", is_maker=False,
+        exchange_ts=UtcMs(us("8:0:0") // 1000 + 12),
+    )  # fmt: skip
+
+
+def sent(number: int, took_ms: int) -> list[tuple[int, Any]]:
+    at, link_id = us("1:0:0"), f"grid-{number}"
+    intent = IntentRecord(strategy="btc", symbol="BTCUSDT", action="place", direction="long", side="Buy",
+                          price=Decimal(59_000), verdict="sent", order_link_id=link_id)  # fmt: skip
+    return [(at, intent), (at + took_ms * 1000, order(link_id, "open"))]
 
 
 def leg(size: str, **others: Any) -> PositionRecord:
@@ -50,11 +80,11 @@ def leg(size: str, **others: Any) -> PositionRecord:
     )
 
 
-def run(event: str, about: str, settings: str) -> RunRecord:
+def run(event: str, about: str, settings: str, environment: str = "paper") -> RunRecord:
     return RunRecord(
         event=event,
         about_run_id=about,
-        environment="paper",
+        environment=environment,
         version="1",
         config_hash=settings,
         config=Json(f'{{"is":"{settings}"}}'),
@@ -108,15 +138,34 @@ def query(tmp_path_factory: pytest.TempPathFactory) -> Query:
         (us("7:0:9"), StreamGapRecord(stream="public", started_at=UtcUs(us("7:0:0")), ended_at=UtcUs(us("7:0:9")))),
         (us("8:0:0"), TickerRecord(symbol="BTCUSDT", last_price=Decimal("60000.1"), mark_price=Decimal("60000.055"),
                                    exchange_ts=UtcMs(us("8:0:0") // 1000))),
-        (us("8:0:0"), PublicTradeRecord(symbol="ETHUSDT", trade_id="a", side="Sell", price=Decimal("2500.01"),
-                                        qty=Decimal("0.3"), exchange_ts=UtcMs(us("8:0:0") // 1000))),
-        (us("8:0:0"), PublicTradeRecord(symbol="ETHUSDT", trade_id="a", side="Sell", price=Decimal("2500.01"),
-                                        qty=Decimal("0.3"), exchange_ts=UtcMs(us("8:0:0") // 1000))),
+        (us("8:0:0"), trade("a")),
+        (us("8:0:0"), trade("a")),
+        (us("8:0:0"), funding("long", "-0.12", "0.9")),
+        (us("8:0:0"), funding("short", "0.308625", "1")),
+        (us("8:0:0"), price("2500.01", "8:0:0")),
+        (us("8:0:0"), price("2500.01", "8:59:59")),
+        (us("8:0:0"), price("2490", "9:0:0")),
+        (us("8:0:0"), price("2500.01", "9:0:1")),
+        (us("8:0:0"), price("2500.01", "9:0:2")),
     ):  # fmt: skip
         now[0] = moment
         recorder.record(record)
     recorder.close()
-    writer = Writer(WriterSpec(data_dir, ("alice",)), {})
+    elsewhere = make_recorder(data_dir, account="bob", clock_us=lambda: now[0])
+    elsewhere.record(run("start", "three", "old", "mainnet"))
+    elsewhere.record(trade("b"))
+    elsewhere.close()
+    busy = make_recorder(data_dir, account="carol", clock_us=lambda: now[0])
+    for moment, record in (
+        (us("20:0:0", day=before), ladder(7, "grid")),
+        (us("0:0:0") + 400_000, ladder(8, "grid")),
+        (us("0:0:1"), ladder(9, "grid")),
+        *(each for number, took_ms in enumerate((30, 900, 1900)) for each in sent(number, took_ms)),
+    ):
+        now[0] = moment
+        busy.record(record)
+    busy.close()
+    writer = Writer(WriterSpec(data_dir, ("alice", "bob", "carol")), {})
     flush_all(writer)
     writer.close()
     return Query(data_dir, Limits())
@@ -167,12 +216,35 @@ def test_a_new_account_begins_with_its_first_ladder_and_one_that_did_nothing_doe
     assert day_records(query, "alice", [], DAY) is None
 
 
-def test_the_market_is_trades_or_else_prices_in_whole_ticks(query: Query, tmp_path: Path) -> None:
-    trades, prices = tmp_path / "trades.parquet", tmp_path / "prices.parquet"
-    tick, step, at_ms = Decimal("0.01"), Decimal("0.1"), us("8:0:0") // 1000
-    assert write_market(query, "alice", "ETHUSDT", tick, step, DAY, trades) == "trades"
-    assert write_market(query, "alice", "BTCUSDT", Decimal("0.1"), step, DAY, prices) == "tickers"
+def rows(file: Path, columns: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as con:
-        read = "FROM read_parquet(?)"
-        assert con.execute(read, [str(trades)]).fetchall() == [(at_ms, 250_001, 3, -1)]
-        assert con.execute(read, [str(prices)]).fetchall() == [(at_ms, 600_001, 60_000_055)]
+        return con.execute(f"SELECT {columns} FROM read_parquet(?)", [str(file)]).fetchall()
+
+
+def test_the_market_is_trades_or_else_prices_in_whole_ticks(query: Query, tmp_path: Path) -> None:
+    prices, marks, trades = (tmp_path / f"{name}.parquet" for name in ("prices", "marks", "trades"))
+    tick, step, at_ms = Decimal("0.01"), Decimal("0.1"), us("8:0:0") // 1000
+    bitcoin = RecordedDay(query, "alice", "BTCUSDT", DAY)
+    assert write_market(bitcoin, Decimal("0.1"), step, prices) == "tickers"
+    assert rows(prices, "times_ms, prices, sizes") == [(at_ms, 600_001, 0)]
+    write_marks(bitcoin, Decimal("0.1"), marks)
+    assert rows(marks, "times_ms, marks") == [(at_ms, 60_000_055)]
+    ether = RecordedDay(query, "alice", "ETHUSDT", DAY)
+    assert write_market(ether, tick, step, trades) == "trades"
+    late = us("9:0:0") // 1000
+    assert rows(trades, "times_ms, prices, sizes, sides") == [
+        (at_ms, 250_001, 3, -1), (late, 249_000, 0, -1), (late + 1000, 250_001, 0, 1)
+    ], "each trade once, none of an account elsewhere, and prices that changed while none was recorded"  # fmt: skip
+
+
+def test_fundings_are_those_that_were_booked_by_the_largest_position(query: Query) -> None:
+    assert funding_rates(RecordedDay(query, "alice", "ETHUSDT", DAY)) == [(us("8:0:0") // 1000, Decimal("-0.00012345"))]
+
+
+def test_a_ladder_that_has_just_changed_is_the_beginning_and_waiting_for_the_request_limit_is_no_latency(
+    query: Query,
+) -> None:
+    found = day_records(query, "carol", ["grid"], DAY)
+    assert found is not None
+    assert (found.since, found.ladders["grid"].version) == (DAY + timedelta(milliseconds=400), 8)
+    assert found.round_trip_ms == 30
