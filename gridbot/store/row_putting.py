@@ -89,8 +89,8 @@ def putting(
         ANTI JOIN {contexts} AS known ON {" AND ".join(_is(n, f"known.{n}", f"fresh.{n}") for n in SHARED)}"""
     names += [f"{name}_{end}" for name in _IDS for end in ("uuid", "told")]
     names += _JOINED
-    told = _TOLD_BY_TEXTS if texts else _TOLD_BY_DECIMALS
-    kept = functools.partial(_kept_rows, names=names, told=told, nulls=nulls & _OPTIONAL)
+    tried = _TOLD_BY_TEXTS if texts else _TOLD_BY_DECIMALS
+    kept = functools.partial(_kept_rows, names=names, told=tried, nulls=nulls & _OPTIONAL)
     return Putting(put + kept(rows), learn, put + kept(f"{rows} AND context > $before"))
 
 
