@@ -111,6 +111,10 @@ class ExchangeQueries(Protocol):
     order raises UnreadableRows. Times are UTC milliseconds.
     """
 
+    @property
+    def clock_offset_ms(self) -> int:
+        """How far the exchange's clock is ahead of ours, as measured last."""
+
     async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
         """The exchange's clock. Also measures its offset from ours, or takes one that another account measured then."""
 

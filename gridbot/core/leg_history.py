@@ -21,7 +21,7 @@ from decimal import Decimal
 
 from gridbot.core.events import ExecType, ExecutionEvent, PositionEvent
 from gridbot.core.exact import WIDE
-from gridbot.core.exchange_sequence import CLOCK_STEP_MS, Placed, is_before
+from gridbot.core.exchange_sequence import CLOCK_STEP_MS, Placed, is_before, is_outdated
 from gridbot.core.vocabulary import Direction
 
 __all__ = ["UNIT", "Holding", "LegHistory", "Mark", "Stated", "Step"]
@@ -101,11 +101,13 @@ class Step:
             figure=execution.realised,
         )
 
-    def is_before(self, other: Step) -> bool:
-        """Whether the exchange made it before another. Those of one match have one number: then the ids tell."""
-        if (self.seq, self.exchange_ts) == (other.seq, other.exchange_ts):
-            return self.exec_id < other.exec_id
-        return is_before(self, other)
+    def is_late(self, known: Step) -> bool:
+        """Whether the exchange made it before one that came before it. Those of one match have one number: then the ids
+        tell.
+        """
+        if (self.seq, self.exchange_ts) == (known.seq, known.exchange_ts):
+            return self.exec_id < known.exec_id
+        return is_outdated(self, known)
 
     def after(self, held: Holding, direction: Direction) -> tuple[Holding, Decimal]:
         """What is held after it, and what it realised."""
@@ -166,7 +168,7 @@ class LegHistory:
     def add(self, step: Step) -> bool:
         """Put an execution in its place. False when it is the newest: then nothing before it has changed."""
         at = len(self.steps)
-        while at and step.is_before(self.steps[at - 1]):
+        while at and step.is_late(self.steps[at - 1]):
             at -= 1
         late = at < len(self.steps) or (bool(self.rows) and self.rows[-1].covers(step))
         self.steps.insert(at, step)
@@ -177,7 +179,7 @@ class LegHistory:
     def believe(self, row: Stated) -> None:
         """Go on from what the exchange states."""
         at = len(self.rows)
-        while at and is_before(row, self.rows[at - 1]):
+        while at and is_outdated(row, self.rows[at - 1]):
             at -= 1
         self.rows.insert(at, row)
 
@@ -231,7 +233,7 @@ class LegHistory:
         self.before = replace(self, steps=older, rows=ended).held_now()
         trades: list[Placed] = [step for step in older if step.exec_type.moves_legs]
         for each in (*trades, *ended[-1:]):
-            if not is_before(each, self.folded_to):
+            if not is_outdated(each, self.folded_to):
                 self.folded_to = Mark(each.exchange_ts, each.seq)
         self.steps, self.rows, self.folded = rest, self.rows[len(ended) :], True
         return older

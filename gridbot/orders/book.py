@@ -24,6 +24,7 @@ from gridbot.orders.order import (
     OrderState,
     TrackedOrder,
     Transition,
+    is_older,
     state_of,
 )
 from gridbot.orders.order_index import OrderIndex
@@ -138,17 +139,18 @@ class OrderBook:
 
     # ------------------------------------------------------------------ what the exchange reports
 
-    def apply_update(self, event: OrderUpdateEvent) -> Transition | None:
+    def apply_update(self, event: OrderUpdateEvent, *, is_newest: bool = False) -> Transition | None:
         """Apply a stream message or a listing's row about an order that is not over.
 
-        Old and repeated news change nothing (docs/bybit.md 3.12).
+        Old and repeated news change nothing (docs/bybit.md 3.12). What has executed more is newer, whatever its time;
+        where that is equal the times decide, unless the row `is_newest`: the answer to a question about this order.
         """
         order = self.index.get(event.order_link_id) or self.index.get(event.order_id)
         if order is None or order.state.is_final:
             return None
         self.index.name(order, event.order_id)
         is_open = event.status.is_open
-        if is_open and (event.exchange_ts < order.exchange_ts or event.cum_exec_qty < order.cum_exec_qty):
+        if is_open and (event.cum_exec_qty < order.cum_exec_qty or (is_older(order, event) and not is_newest)):
             return None
         self.index.take_terms(order, event, self.instrument)
         after = state_of(event.status, order.cum_exec_qty)
@@ -189,8 +191,9 @@ class OrderBook:
             return None
         order.exec_qty += qty
         # `leaves_qty` tells how much was executed; our own sum only tells whether we have seen all of it.
-        order.cum_exec_qty = max(order.cum_exec_qty, (order_qty or order.qty) - leaves_qty)
-        if order_qty and exchange_ts >= order.exchange_ts:
+        known, done = order.cum_exec_qty, (order_qty or order.qty) - leaves_qty
+        order.cum_exec_qty = max(known, done)
+        if order_qty and (done > known or (done == known and exchange_ts >= order.exchange_ts)):
             order.qty = order_qty
         self.index.touch(order)
         if order.state.is_final:

@@ -14,10 +14,19 @@ from gridbot.orders.book import OrderBook
 from gridbot.orders.breakers import Cause
 from gridbot.orders.ids import parse
 from gridbot.orders.life_answers import try_again
-from gridbot.orders.life_effects import CountRefusal, Effect, ForgetRetry, KeepRaw, Log, Reconcile, TellOperator
+from gridbot.orders.life_effects import (
+    AskExchange,
+    CountRefusal,
+    Effect,
+    ForgetRetry,
+    KeepRaw,
+    Log,
+    Reconcile,
+    TellOperator,
+)
 from gridbot.orders.life_events import Adopted, Executed, Heard, LookedUp, LookUp, Revived, StrangerSeen
 from gridbot.orders.life_moves import cancel_again, cancel_now, end, keep_one_per_level, known_to_rest, recorded
-from gridbot.orders.order import CONTRADICTED, OrderState, TrackedOrder, Transition, state_of
+from gridbot.orders.order import CONTRADICTED, OrderState, TrackedOrder, Transition, is_in_doubt, state_of
 from gridbot.orders.retry import NO_TRIES
 
 __all__ = [
@@ -48,7 +57,7 @@ def heard(book: OrderBook, event: Heard, now_s: float) -> list[Effect]:
 
 
 def revived(book: OrderBook, event: Revived, now_s: float) -> list[Effect]:
-    """A row of a complete listing."""
+    """What the exchange has answered about this very order, or a row of a complete listing that undoes a cancel."""
     order = book.get(event.row.order_link_id) or book.get(event.row.order_id)
     return [] if order is None else _said(book, order, event.row, now_s, is_listed=True)
 
@@ -132,8 +141,9 @@ def _said(
     is_first, asked, ticks = not order.exchange_ts, order.price, order.ticks
     is_refused, error, known = False, None, _figures(order)
     if not order.state.is_final:
-        transition = book.apply_update(update)
-        effects: list[Effect] = [*_new_figures(order, known, transition)]
+        asks: list[Effect] = [AskExchange(order)] if not is_listed and is_in_doubt(order, update) else []
+        transition = book.apply_update(update, is_newest=is_listed)
+        effects: list[Effect] = [*asks, *_new_figures(order, known, transition)]
         effects += _after_news(book, order, transition, now_s, has_moved=order.price != asked)
         is_refused, error = _refused_at_once(order, transition, update)
         if is_listed and update.status.is_open:
@@ -238,13 +248,15 @@ def _at_rest(
 ) -> list[Effect]:
     """An order that is over for us is said to rest.
 
-    A complete listing proves it, unless its row is older than the exchange's own last word. The stream also repeats old
-    messages: what is no newer than the last we heard only leads to a listing.
+    The exchange's answer about this order proves it, unless the row is older than the exchange's own last word. The
+    stream also repeats old messages, and its clock may be set back: what is no newer than the last we heard, or speaks
+    against the exchange's own word, only leads to a listing.
     """
-    is_old = row.exchange_ts < order.exchange_ts or (order.ended_ts and row.exchange_ts <= order.ended_ts)
+    is_old = order.ended_ts and row.exchange_ts <= order.ended_ts
     if is_old or order.state is OrderState.FILLED or row.cum_exec_qty < order.cum_exec_qty:
         return []
-    if not is_listed and row.exchange_ts == order.exchange_ts:
+    is_newer = row.cum_exec_qty > order.cum_exec_qty or row.exchange_ts > order.exchange_ts
+    if not is_listed and (order.ended_ts or not is_newer):
         return [Reconcile(f"{order.key} was held to be over and is said to rest")]
     was = order.state
     order.in_flight = order.cancelling = False

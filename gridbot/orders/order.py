@@ -22,10 +22,20 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from gridbot.core import Direction, OrderStatus, Side
+from gridbot.core import Direction, OrderStatus, OrderUpdateEvent, Side
 from gridbot.orders.retry import NO_TRIES, Tries
 
-__all__ = ["CONTRADICTED", "LEGAL", "IllegalTransition", "OrderState", "TrackedOrder", "Transition", "state_of"]
+__all__ = [
+    "CONTRADICTED",
+    "LEGAL",
+    "IllegalTransition",
+    "OrderState",
+    "TrackedOrder",
+    "Transition",
+    "is_in_doubt",
+    "is_older",
+    "state_of",
+]
 
 ZERO = Decimal(0)
 
@@ -82,9 +92,9 @@ class IllegalTransition(Exception):
 class TrackedOrder:
     """One of our orders, from the decision to its end. Quantities in base coin, `price` in USDT, times in ms UTC.
 
-    `link_id` is the id on the wire. `exchange_ts` is the newest exchange time
-    seen, so that an older message cannot turn the state back. `sent_ms` is our clock when its create request (last)
-    left, `attempt` how often it did. Changed by its book and by `orders/life.py` alone.
+    `link_id` is the id on the wire. `exchange_ts` is the newest exchange time seen, so that an older message cannot
+    turn the state back (`is_older`, `is_in_doubt`). `sent_ms` is our clock when its create request (last) left,
+    `attempt` how often it did. Changed by its book and by `orders/life.py` alone.
     """
 
     strat_id: str
@@ -170,3 +180,21 @@ def state_of(status: OrderStatus, cum_exec_qty: Decimal) -> OrderState:
     if status.is_open:
         return S.PARTIALLY_FILLED if cum_exec_qty > 0 else S.OPEN
     return S.CANCELLED
+
+
+def is_older(order: TrackedOrder, row: OrderUpdateEvent) -> bool:
+    """Whether a row says that it was made before what we know: what is executed only grows, its time mostly."""
+    if row.cum_exec_qty != order.cum_exec_qty:
+        return row.cum_exec_qty < order.cum_exec_qty
+    return row.exchange_ts < order.exchange_ts
+
+
+def is_in_doubt(order: TrackedOrder, row: OrderUpdateEvent) -> bool:
+    """Whether a row about an order that is not over is older by its time alone, and says something else.
+
+    It is a repetition, or the exchange's clock was set back and the row is the newest: only the exchange can tell.
+    """
+    if not row.status.is_open or row.cum_exec_qty != order.cum_exec_qty or row.exchange_ts >= order.exchange_ts:
+        return False
+    rests_by_both = order.state in (S.OPEN, S.PARTIALLY_FILLED, S.PENDING_CANCEL)
+    return not rests_by_both or row.price not in (0, order.price) or row.qty not in (0, order.qty)

@@ -44,13 +44,14 @@ class Plan:
 def contradicts(order: TrackedOrder, row: OrderUpdateEvent) -> bool:
     """Whether a row says that an order rests which we hold for over.
 
-    Not when the row is older than the exchange's last word about the order, or counts less as executed: then the row is
-    stale. At equal times both may be true, so such an order is asked for before it is believed.
+    Not when it counts less as executed, or is older than the exchange's own word that the order is over: then the row
+    is stale. Else both may be true, also when its time is earlier than the last we heard (the exchange's clock may be
+    set back), so such an order is asked for before it is believed.
     """
     return (
         order.state.is_final
         and row.status.is_open
-        and row.exchange_ts >= order.exchange_ts
+        and (not order.ended_ts or row.exchange_ts >= order.exchange_ts)
         and order.cum_exec_qty <= row.cum_exec_qty < row.qty
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
+from gridbot.core.exchange_sequence import is_before
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.orders.ids import parse
 from gridbot.orders.order import OrderState
@@ -76,9 +77,12 @@ def applied_once_in_order(effects: Sequence[Effect], ledger: Ledger) -> list[str
     ]
     if len(set(ids)) < len(ids):
         wrong.append(f"an execution is applied twice: {ids}")
-    times = [row.exchange_ts for row in rows]
-    if times != sorted(times):
-        wrong.append(f"executions are applied out of order: {times}")
+    newest: dict[str, ExecutionEvent] = {}
+    for row in rows:
+        before = newest.get(row.symbol)
+        if before is not None and is_before(row, before):
+            wrong.append(f"{row.exec_id} is applied after {before.exec_id}, and was made before it")
+        newest[row.symbol] = row
     return wrong
 
 
@@ -206,8 +210,10 @@ def _waits_for_wallet(run: Pass) -> bool:
 
 
 def is_covered(state: ReconcileState, made: Iterable[ExecutionEvent], ledger: Ledger) -> list[str]:
-    """Every execution that is not counted yet is still to be paged: none lies behind the watermark and its overlap."""
-    begin_ms = state.complete_to_ms - OVERLAP_MS
+    """Every execution that is not counted yet is still to be paged: none lies behind the watermark and its overlap, or
+    behind where the exchange's clock was set back to.
+    """
+    begin_ms = state.set_back.begin_ms(state.complete_to_ms) - OVERLAP_MS
     return [
         f"{row.exec_id} at {row.exchange_ts} is not counted, and paging begins at {begin_ms}"
         for row in made

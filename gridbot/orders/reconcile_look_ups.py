@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
-from gridbot.orders.order import OrderState, TrackedOrder
+from gridbot.orders.order import OrderState, TrackedOrder, is_in_doubt
 from gridbot.orders.reconcile import contradicts
 from gridbot.orders.reconcile_state import (
     LookingUp,
@@ -118,7 +118,7 @@ def on_order(turn: Turn, who: Who, row: OrderUpdateEvent | None) -> bool:
         turn.ask_executions(Who(Part.ORDER, who.subject, number))
         return False
     else:
-        _take(turn, order, row)
+        _take(turn, order, row, is_newest=entry.known == known_of(order))
         _drop(turn, who.subject)
     return True
 
@@ -208,8 +208,9 @@ def _ask(turn: Turn, order: TrackedOrder, wait_s: float, *, contradicted: bool) 
     turn.effects.append(AskOrder(Who(Part.ORDER, order.key, number), order.symbol, order.link_id, order.order_id))
 
 
-def _take(turn: Turn, order: TrackedOrder, row: OrderUpdateEvent) -> None:
-    turn.effects.append(ApplyRow(row))
+def _take(turn: Turn, order: TrackedOrder, row: OrderUpdateEvent, *, is_newest: bool = False) -> None:
+    """`is_newest`: nothing was heard of the order since we asked. Then the answer is right, whatever its time."""
+    turn.effects.append(Revive(row) if is_newest and is_in_doubt(order, row) else ApplyRow(row))
     if row.status.is_open and order.state is OrderState.PENDING_CANCEL:
         turn.effects.append(LookedUp(order.symbol, order.key, Finding.STILL_OPEN))
 

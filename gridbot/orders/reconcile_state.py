@@ -16,6 +16,7 @@ from gridbot.core import Direction, Instrument, OrderUpdateEvent, PositionEvent
 from gridbot.core.execution_ledger import Ledger
 from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import Owner
+from gridbot.orders.set_back import NEVER_SET_BACK, SetBack
 
 __all__ = [
     "Doubt",
@@ -40,10 +41,11 @@ __all__ = [
 
 
 class Now(NamedTuple):
-    """The time of a step."""
+    """The time of a step. `exchange_ms`: by the exchange's clock, as it was measured last; None while it was not."""
 
     mono_s: float
     wall_ms: int
+    exchange_ms: int | None = None
 
 
 # ---------------------------------------------------------------------- what a step may look at
@@ -268,7 +270,8 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class ReconcileState:
-    """What lives between passes. `complete_to_ms` is the watermark; `numbers` counts questions.
+    """What lives between passes. `complete_to_ms` is the watermark, and `set_back` says whether the exchange's clock is
+    behind it; `numbers` counts questions.
 
     `gap_from_ms`: the start of the oldest gap of the private stream after which no paging has finished. It may be
     behind the watermark: a pass during the gap moves that on, and the list may have had an older execution later.
@@ -277,6 +280,7 @@ class ReconcileState:
     """
 
     complete_to_ms: int = 0
+    set_back: SetBack = NEVER_SET_BACK
     gap_from_ms: int | None = None
     moment: int = 0
     paged_ms: int = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gridbot.core import ExecutionEvent
+from gridbot.core.exchange_sequence import in_order
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.listing import Unreadable
 from gridbot.orders.order import TrackedOrder
@@ -24,6 +25,7 @@ from gridbot.orders.reconcile_words import (
     Effect,
     Halt,
 )
+from gridbot.orders.set_back import SetBack
 
 __all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "MOMENT_MS", "NEWEST_MS", "UNPAGED_MS", "Turn", "earlier", "longer"]
 
@@ -71,15 +73,19 @@ class Turn:
         return None if held is None else held.book.get(key)
 
     def ask_executions(self, who: Who) -> None:
-        """Page everything since the watermark or the start of the gap before it, less an overlap."""
-        gap_ms, begin_ms = self.state.gap_from_ms, self.state.complete_to_ms
+        """Page everything since the watermark or the start of the gap before it, less an overlap; while the exchange's
+        clock is behind the watermark, since the last paging.
+        """
+        set_back = self._look_at_clock(self.state.complete_to_ms)
+        gap_ms, begin_ms = self.state.gap_from_ms, set_back.begin_ms(self.state.complete_to_ms)
         begin_ms = begin_ms if gap_ms is None else min(begin_ms, gap_ms)
         self.effects.append(AskExecutions(who, max(0, begin_ms - OVERLAP_MS)))
 
     @property
     def has_watermark(self) -> bool:
         """Whether what was made up to it has been paged, and no gap since."""
-        return self.state.complete_to_ms > NEWEST_MS and self.state.gap_from_ms is None
+        is_set_back = self._look_at_clock(self.state.complete_to_ms).since_ms is not None
+        return self.state.complete_to_ms > NEWEST_MS and self.state.gap_from_ms is None and not is_set_back
 
     def ask_newest_executions(self, who: Who) -> None:
         """Page what watermark and start cannot have, and little before it. The answer moves no watermark."""
@@ -90,14 +96,22 @@ class Turn:
         """Of a start: page since shortly before the newest execution that an earlier life counted. The answer moves no
         watermark, so the next pass pages everything.
 
-        False, and nothing is asked, where that spares nothing, after a gap, and where the watermark is old.
+        False, and nothing is asked, where that spares nothing, after a gap, where the watermark is old, and where the
+        exchange's clock was set back.
         """
         unpaged_ms = counted_ms - self.state.complete_to_ms
-        if self.state.gap_from_ms is not None or not 0 < unpaged_ms <= UNPAGED_MS:
+        is_set_back = self._look_at_clock(counted_ms).since_ms is not None
+        if is_set_back or self.state.gap_from_ms is not None or not 0 < unpaged_ms <= UNPAGED_MS:
             return False
         self.change(moment=who.number, paged_ms=counted_ms, owes_rest=True)
         self.effects.append(AskExecutions(who, counted_ms - MOMENT_MS))
         return True
+
+    def _look_at_clock(self, watermark_ms: int) -> SetBack:
+        """Whether the exchange's clock is behind a watermark now."""
+        set_back = self.state.set_back.asked(watermark_ms, self.now.exchange_ms, self.now.mono_s)
+        self.change(set_back=set_back)
+        return set_back
 
     def set_aside(self, unreadable: Sequence[Unreadable]) -> frozenset[str]:
         """Halt the strategies of what cannot be read, and tell of other symbols once; all these symbols."""
@@ -121,7 +135,7 @@ class Turn:
         """
         seen: set[str] = set()
         fresh = []
-        for row in sorted(rows, key=lambda row: row.exchange_ts):
+        for row in in_order(rows, lambda row: row.symbol):
             if self.view.ledger.is_new(row.exec_id, row.exchange_ts) and row.exec_id not in seen:
                 fresh.append(row)
                 seen.update({row.exec_id} - {""})

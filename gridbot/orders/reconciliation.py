@@ -18,7 +18,8 @@ A start trades sooner: it pages since shortly before the newest execution that i
 with that before anything trades. It moves no watermark, and the next pass, seconds later, pages everything: so it is
 where a worker that never died is between two passes.
 After a gap of the private stream paging begins at the gap's start if that is earlier: a pass during the gap has moved
-the watermark on, and only the list, which may be late, tells of what came before.
+the watermark on, and only the list, which may be late, tells of what came before. While the exchange's clock is behind
+the watermark, since it was set back, paging begins where the last one was asked (`set_back`).
 
 | event | in | leads to |
 |---|---|---|
@@ -203,7 +204,7 @@ def _after_executions(turn: Turn, who: Who, fresh: list[ExecutionEvent]) -> None
         run = replace(run, phase=Phase.LISTING, asked_ms=turn.now.wall_ms, cancels=cancels, report=report)
         turn.change(run=run, gap_from_ms=None)
         if who.number != turn.state.moment:
-            turn.change(owes_rest=False)
+            turn.change(owes_rest=False, set_back=turn.state.set_back.answered(turn.state.complete_to_ms))
         turn.effects.append(AskListing(who))
 
 

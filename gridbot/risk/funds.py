@@ -15,9 +15,11 @@ from gridbot.core import Direction, WalletEvent
 from gridbot.core.exact import WIDE
 from gridbot.core.margin import LEAST_RESERVE_FEE, order_cost
 
-__all__ = ["FRESH_S", "PROBE_S", "Funds", "margin_needed"]
+__all__ = ["FRESH_S", "LONGEST_ANSWER_S", "PROBE_S", "Funds", "margin_needed"]
 
 FRESH_S = 45.0
+LONGEST_ANSWER_S = 15.0
+"""After this time no answer comes that was made before; mostly a request is given up after 10 s."""
 PROBE_S = 5.0
 BUFFER = Decimal("1.05")
 ONE = Decimal(1)
@@ -27,14 +29,15 @@ ZERO = Decimal(0)
 class Funds(NamedTuple):
     """Wallet figures in USDT; times in seconds on a monotonic clock.
 
-    `known_s` is when the figures were last known to be true, `promised` the margin of orders admitted since they came,
-    `probe_s` the time of the last probe.
+    `known_s` is when the figures were last known to be true, `came_s` when they came, `promised` the margin of orders
+    admitted since, `probe_s` the time of the last probe.
     """
 
     wallet: WalletEvent | None = None
     known_s: float | None = None
     promised: Decimal = ZERO
     probe_s: float | None = None
+    came_s: float = 0.0
 
     @property
     def wallet_balance(self) -> Decimal:
@@ -49,22 +52,25 @@ class Funds(NamedTuple):
             return None
         return self.wallet.available_balance - self.promised
 
-    def seen(self, wallet: WalletEvent, now_s: float) -> Funds:
+    def seen(self, wallet: WalletEvent, now_s: float, *, was_asked: bool = False) -> Funds:
         """A wallet has come, from whichever source; one that is older than what we have changes nothing.
 
-        Without a row of the settle coin, the coin's figures stay as they were.
+        Unless it `was_asked` for, and the other came before that: then the exchange's clock was set back. Without a row
+        of the settle coin, the coin's figures stay as they were.
         """
-        if self.wallet is not None and wallet.exchange_ts < self.wallet.exchange_ts:
+        may_be_older = not was_asked or now_s - self.came_s <= LONGEST_ANSWER_S
+        if may_be_older and self.wallet is not None and wallet.exchange_ts < self.wallet.exchange_ts:
             return self
-        return Funds(wallet.on_top_of(self.wallet), now_s, ZERO, self.probe_s)
+        return Funds(wallet.on_top_of(self.wallet), now_s, ZERO, self.probe_s, now_s)
 
     def confirmed(self, now_s: float) -> Funds:
         """The private stream is alive: a wallet that was not pushed has not changed."""
-        return self if self.wallet is None else Funds(self.wallet, now_s, self.promised, self.probe_s)
+        return self if self.wallet is None else self._replace(known_s=now_s)
 
     def promising(self, margin: Decimal, probe_s: float | None) -> Funds:
         """An opening order was let through; as a probe at `probe_s`, if it was one."""
-        return Funds(self.wallet, self.known_s, self.promised + margin, self.probe_s if probe_s is None else probe_s)
+        probe_s = self.probe_s if probe_s is None else probe_s
+        return Funds(self.wallet, self.known_s, self.promised + margin, probe_s, self.came_s)
 
     def fresh(self, now_s: float) -> Decimal | None:
         """What is available, if that figure is known and young enough to be relied on."""

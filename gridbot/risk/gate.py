@@ -187,10 +187,10 @@ class Gate:
         """An operator ends the latch of `kill`."""
         self._step(Unlatch())
 
-    def wallet_seen(self, wallet: WalletEvent, now_s: float) -> bool:
+    def wallet_seen(self, wallet: WalletEvent, now_s: float, *, was_asked: bool = False) -> bool:
         """Take a newer wallet, from whichever source; False for one that is older than what we have."""
         before = self.state.funds
-        self._step(WalletSeen(wallet), now_s)
+        self._step(WalletSeen(wallet, was_asked), now_s)
         return self.state.funds is not before
 
     def stream_alive(self, now_s: float) -> None:

@@ -164,9 +164,10 @@ class AuthFailed:
 
 @quick_value(frozen=True, slots=True)
 class WalletSeen:
-    """The account's wallet, from stream or REST."""
+    """The account's wallet, from stream or REST (`was_asked`)."""
 
     wallet: WalletEvent
+    was_asked: bool = False
 
 
 @quick_value(frozen=True, slots=True)
@@ -242,7 +243,7 @@ def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[Gat
         auth = state.auth.succeeded()
         return (state if auth is state.auth else state._replace(auth=auth)), ()
     if isinstance(event, WalletSeen):
-        return _with_funds(state, state.funds.seen(event.wallet, now_s)), ()
+        return _with_funds(state, state.funds.seen(event.wallet, now_s, was_asked=event.was_asked)), ()
     if isinstance(event, StreamAlive):
         return _with_funds(state, state.funds.confirmed(now_s)), ()
     match event:

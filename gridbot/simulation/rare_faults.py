@@ -16,6 +16,8 @@ What = dict[str, str | float | int]
 Drawn = tuple[FaultKind, float, float, What]
 RELOADS = ("step", "count", "amount", "caps", "remove", "add")
 """What of the configuration is another one."""
+SKEWS_MS = (-29_000, -8_000, -8_000, -900, -40, 3, 700, 6_000, 25_000)
+"""How far the exchange's clock is set ahead, for a while."""
 STRANGE = ("status", "side", "qty", "leg")
 """What of a row has a value that nobody knows."""
 
@@ -220,7 +222,7 @@ def _exchange_clock(rng: random.Random, length_s: float) -> list[Drawn]:
     at_s = rng.choice((0.0, rng.uniform(0.0, 5.0), rng.uniform(0.0, 0.8) * length_s))
     for_s = min(length_s - at_s, rng.choice((1.5, rng.uniform(2.0, 30.0))))
     drawn: list[Drawn] = [
-        (FaultKind.EXCHANGE_SKEW, at_s, for_s, {"ms": rng.choice((-8000, -8000, -900, 700, 6000))}),
+        (FaultKind.EXCHANGE_SKEW, at_s, for_s, {"ms": rng.choice(SKEWS_MS)}),
         (FaultKind.WICK, at_s + for_s * rng.uniform(0.1, 0.9), 0.0, {"move": rng.choice((-0.008, 0.008))}),
     ]
     return drawn

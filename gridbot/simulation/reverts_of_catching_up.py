@@ -71,7 +71,7 @@ def ask_for_no_missing() -> AbstractContextManager[Any]:
 
 def take_older_rows() -> AbstractContextManager[Any]:
     """The row that comes last counts, not the newest."""
-    return patch.object(strategy_positions, "is_before", lambda one, other: False)
+    return patch.object(strategy_positions, "is_outdated", lambda one, other: False)
 
 
 def keep_no_latch() -> AbstractContextManager[Any]:

@@ -19,7 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 from gridbot.core import PositionEvent
-from gridbot.core.exchange_sequence import CLOCK_STEP_MS, is_before
+from gridbot.core.exchange_sequence import is_outdated
 from gridbot.execution.queue_invariants import lanes_bounded, nothing_forgotten, slots_add_up
 from gridbot.flatten import flatten_drive
 from gridbot.flatten.flatten_invariants import of_effects
@@ -133,10 +133,9 @@ def _update(find: Find, update: Callable[..., None]) -> Callable[..., None]:
         after = legs._latest.get(position.direction)
         if source == "shadow" or before is None or after is None:
             return
-        if is_before(after, before):
+        if is_outdated(after, before):
             find("leg-is-newest", f"{after.symbol} {after.direction}: {after.size} ({source}) was {before.size} before")
-        is_near = abs(position.exchange_ts - before.exchange_ts) <= CLOCK_STEP_MS
-        if after is before and source == "rest" and before.seq and position.seq > before.seq and is_near:
+        if after is before and source == "rest" and before.seq and position.seq > before.seq:
             text = f"{before.size} stays, although {position.size} has the later number"
             find("leg-is-newest", f"{after.symbol} {after.direction}: {text}")
 

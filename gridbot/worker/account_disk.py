@@ -86,8 +86,12 @@ class AccountDisk:
         now_ms, lifted_by = clock.wall_ms(), f"resume {spec.account}"
         unread = (self.flatten.load(now_ms, lifted_by), self.holds.load(names, now_ms, lifted_by))
         take_unkept(spec.unkept, self.holds, self.flatten, hand)
-        self.unread = "; ".join(filter(None, unread))
-        """What could not be read of what stops orders, and what was done about it; "" when all could."""
+        self._unread = "; ".join(filter(None, unread))
+
+    def take_unread(self) -> str:
+        """Once: what could not be read of what stops orders, and what was done about it; "" when all could."""
+        unread, self._unread = self._unread, ""
+        return unread
 
     def only_in_memory(self) -> str:
         """To be put behind a sentence: that the disk does not have what stops orders now. "" when it has."""

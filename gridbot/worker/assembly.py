@@ -160,9 +160,9 @@ class Assembly:
                 raise refused_by_disk(self._spec.data_dir, error) from error
         context = self._make_context()
         end_shadow_orders(context)
-        if self.disk.unread:
-            self.alerts("error", "holds", self.disk.unread)
-            self.disk.unread = ""
+        unread = self.disk.take_unread()
+        if unread:
+            self.alerts("error", "holds", unread)
         losses, caps = account_guards(self._spec, self.disk.states, context, self._fleet.tell_caps)
         parts = Parts(
             config=self._config,

@@ -17,6 +17,7 @@ from gridbot.core.strict_numbers import decimal_of, time_of
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.listing import Unreadable
 from gridbot.orders.money_check import Findings, described, findings, limit_of
+from gridbot.orders.set_back import NEVER_SET_BACK
 from gridbot.ports import ExchangeQueries
 from gridbot.records import builders
 from gridbot.worker.context import WorkerContext
@@ -39,15 +40,18 @@ class MoneyWatch:
         self._last_seq = last_seq
         self._unreadable: frozenset[Unreadable] = frozenset()
         """The rows that could not be read when the log was read last; a row is read more than once."""
+        self._set_back = NEVER_SET_BACK
         self._repaired_seq = last_seq()
         """The record up to which the database must reach: a repair is worked out from it."""
 
     async def check(self) -> None:
         """Read the log since it was checked last, and act on it. Raises ExchangeError; it is tried again soon then."""
         context = self._context
-        since_ms = max(0, context.ledger.checked_to - OVERLAP_MS)
+        checked_ms = context.ledger.checked_to
         try:
             now_ms = await self._queries.server_time_ms(max_age_s=CLOCK_AGE_S)
+            self._set_back = self._set_back.asked(checked_ms, now_ms, context.clock.monotonic_s())
+            since_ms = max(0, self._set_back.begin_ms(checked_ms) - OVERLAP_MS)
             rows = await self._queries.transactions(since_ms, max(now_ms, since_ms))
         except ExchangeError:
             context.requests.check_money()
@@ -67,6 +71,8 @@ class MoneyWatch:
             context.ledger.correct(difference.exec_id, difference.realised, difference.fee, BY_LOG)
         context.record_corrections()
         context.ledger.reached(checked_to=found.up_to_ms)
+        if found.unknown_since_ms is None:
+            self._set_back = self._set_back.answered(context.ledger.checked_to)
 
     def _tell_unreadable(self, rows: Sequence[Unreadable]) -> None:
         """What one of them moved is compared with nothing; all others are.

@@ -139,13 +139,13 @@ class Reconciler:
         During a pass this leads to another one, also when the coroutine is dropped.
         """
         ticket, told = self._waiters.ticket()
-        self._feed(words.Asked(reason, ticket, self._context.requests.take_gap()))
+        self._feed(words.Asked(reason, ticket, self._gap_ms()))
         return _logged(reason, told)
 
     async def run(self, reason: str = "asked for") -> Report:
         """One full pass, recorded with its reason. Raises ExchangeError; what was applied before that stays."""
         ticket, told = self._waiters.ticket()
-        self._feed(words.Asked(reason, ticket, self._context.requests.take_gap()))
+        self._feed(words.Asked(reason, ticket, self._gap_ms()))
         return await told or Report()
 
     async def begin(self, *, knows_last: bool = True) -> Report:
@@ -155,7 +155,7 @@ class Reconciler:
         """
         ticket, told = self._waiters.ticket()
         counted_ms = self._context.ledger.last_exec_ts if knows_last else None
-        self._feed(words.Asked("start", ticket, self._context.requests.take_gap(), counted_ms))
+        self._feed(words.Asked("start", ticket, self._gap_ms(), counted_ms))
         return await told or Report()
 
     async def positions(self, symbol: str) -> None:
@@ -241,7 +241,8 @@ class Reconciler:
         clock = self._context.clock
         broken: Exception | None = None
         try:
-            now = states.Now(clock.monotonic_s(), clock.wall_ms())
+            wall_ms = clock.wall_ms()
+            now = states.Now(clock.monotonic_s(), wall_ms, wall_ms + self._queries.clock_offset_ms)
             self._state, effects = step(self._state, event, now, self._view)
         except Exception as error:  # noqa: BLE001 - `Broke` reports it
             return error
@@ -251,6 +252,11 @@ class Reconciler:
             except Exception as error:  # noqa: BLE001 - `Broke` reports it
                 broken = broken or error
         return broken
+
+    def _gap_ms(self) -> int | None:
+        """The start of the oldest gap that waits for a pass, which is noted by our clock, by the exchange's."""
+        gap_ms = self._context.requests.take_gap()
+        return None if gap_ms is None else gap_ms + self._queries.clock_offset_ms
 
     def _set_timer(self) -> None:
         if self._timer is not None:

@@ -104,7 +104,8 @@ class Router:
     def on_wallet(self, wallet: WalletEvent, source: str) -> None:
         """Take the wallet from stream or REST: the newer figure counts, for all strategies of the account."""
         before = self._context.funds.wallet
-        if not self._context.gate.wallet_seen(wallet, self._context.clock.monotonic_s()):
+        now_s = self._context.clock.monotonic_s()
+        if not self._context.gate.wallet_seen(wallet, now_s, was_asked=source == "rest"):
             return
         is_isolated = wallet.available_balance is None  # only isolated margin has none
         wallet = self._context.funds.wallet or wallet  # with the coin's figures of before where it has none

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from gridbot.core import Direction, PositionEvent
-from gridbot.core.exchange_sequence import is_before
+from gridbot.core.exchange_sequence import is_outdated
 from gridbot.records import builders
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from gridbot.worker.context import RecordSink
@@ -55,7 +55,7 @@ class StrategyPositions:
         leg = self._risk_state.legs[position.direction]
         if source == "stream" and leg.unsure:
             return
-        if source != "shadow" and before is not None and is_before(position, before):
+        if source != "shadow" and before is not None and is_outdated(position, before):
             return
         self._latest[position.direction] = position
         leverage = position.leverage or leg.leverage

@@ -16,10 +16,10 @@ from gridbot.exchange.requests import OrderAck
 from gridbot.orders import life_effects, life_events
 from gridbot.orders.book import OrderBook
 from gridbot.orders.life import step
-from gridbot.orders.order import OrderState, TrackedOrder, Transition
+from gridbot.orders.order import OrderState, TrackedOrder, Transition, is_in_doubt
 from gridbot.orders.order_invariants import executed_of, never_sent_after_withdrawal
 from gridbot.orders.outcomes import OrderResult, result_of_cancel, result_of_place
-from gridbot.orders.reconcile import adopted
+from gridbot.orders.reconcile import adopted, contradicts
 from gridbot.orders.retry import RetryQueue
 from tests.orders.helpers import INSTRUMENT, update
 
@@ -58,7 +58,9 @@ class Exchange:
 
     def __init__(self) -> None:
         self.orders: dict[str, Real] = {}
-        self.clock = 0
+        self.clock = 100
+        """Grows with each change, and may be set back: only `numbers` never repeats."""
+        self.numbers = 0
         self.frames: list[OrderUpdateEvent] = []
         self.executions: list[ExecutionEvent] = []
 
@@ -72,6 +74,7 @@ class Exchange:
 
     def change(self, link: str, **changes: object) -> None:
         self.clock += 1
+        self.numbers += 1
         real = self.orders[link]
         real.row = replace(real.row, exchange_ts=self.clock, **changes)  # type: ignore[arg-type]
         self.frames.append(real.row)
@@ -92,7 +95,7 @@ class Exchange:
         self.executions.append(
             ExecutionEvent(
                 row.symbol,
-                f"e{self.clock}",
+                f"e{self.numbers}",
                 row.order_id,
                 link,
                 row.side,
@@ -236,7 +239,10 @@ class OurSide:
         if real is not None and real.is_known and not is_blind:
             if real.row.cum_exec_qty > order.exec_qty:
                 self.backfill()
-            self.news(real.row)
+            if is_in_doubt(order, real.row):
+                self.take(life_events.Revived(real.row))
+            else:
+                self.news(real.row)
             if real.rests and order.state is OrderState.PENDING_CANCEL:
                 self.take(life_events.LookedUp(order, life_events.LookUp.STILL_OPEN))
         elif order.order_id or order.state is OrderState.PENDING_CANCEL:
@@ -250,7 +256,11 @@ class OurSide:
         self.backfill()
         listing = self.exchange.resting()
         for row in listing.values():
-            self.take(life_events.Revived(row))
+            known = self.book.get(row.order_link_id)
+            if known is not None and not (contradicts(known, row) or known.is_cancel_answered):
+                self.news(row)
+            else:
+                self.take(life_events.Revived(row))
         for order in self.book:
             if order.on_wire and order.link_id not in listing:
                 self.ask(order)

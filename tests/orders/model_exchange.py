@@ -22,16 +22,25 @@ class Exchange:
     """Knows the truth. An order may be listed late, and an execution too; both at most as late as they are told."""
 
     now_ms: int = START_MS
+    skew_ms: int = 0
+    """How far its own clock, which stamps what it makes, is ahead of the true time."""
     orders: dict[str, OrderUpdateEvent] = field(default_factory=dict)
     listed_from: dict[str, int] = field(default_factory=dict)
     executions: list[tuple[ExecutionEvent, int]] = field(default_factory=list)
     past: list[tuple[int, dict[str, OrderUpdateEvent]]] = field(default_factory=list)
+    made_at: dict[str, int] = field(default_factory=dict)
+    """The true time at which an execution was made."""
     numbers: int = 0
     held: Decimal = HELD
     """The size of both legs before our first execution."""
 
+    @property
+    def stamp_ms(self) -> int:
+        """The time by its own clock."""
+        return self.now_ms + self.skew_ms
+
     def accept(self, order: TrackedOrder, late_ms: int) -> OrderUpdateEvent:
-        row = update(order, OrderStatus.NEW, ts=self.now_ms, created_ts=self.now_ms)
+        row = update(order, OrderStatus.NEW, ts=self.stamp_ms, created_ts=self.stamp_ms)
         self.listed_from[order.link_id] = self.now_ms + late_ms
         return self._set(row)
 
@@ -39,14 +48,14 @@ class Exchange:
         row = self.orders.get(link_id)
         if row is None or not row.status.is_open:
             return None
-        return self._set(replace(row, status=OrderStatus.CANCELLED, exchange_ts=self.now_ms))
+        return self._set(replace(row, status=OrderStatus.CANCELLED, exchange_ts=self.stamp_ms))
 
     def fill(self, link_id: str, qty: Decimal, late_ms: int) -> tuple[ExecutionEvent, OrderUpdateEvent]:
         row = self.orders[link_id]
         done = row.cum_exec_qty + qty
         status = OrderStatus.FILLED if done == row.qty else OrderStatus.PARTIALLY_FILLED
         execution = self._made(row.symbol, row.order_id, link_id, row.side, row.price, qty, row.qty - done, late_ms)
-        return execution, self._set(replace(row, status=status, cum_exec_qty=done, exchange_ts=self.now_ms))
+        return execution, self._set(replace(row, status=status, cum_exec_qty=done, exchange_ts=self.stamp_ms))
 
     def trade_by_hand(self, late_ms: int) -> ExecutionEvent:
         return self._made(HAND_SYMBOL, "by hand", "", Side.BUY, D(2500), D(1), D(0), late_ms)
@@ -79,7 +88,11 @@ class Exchange:
         legs = []
         for direction in Direction:
             side = direction.open_side
-            made = [r for r, _ in self.executions if r.symbol == SYMBOL and r.side is side and r.exchange_ts <= at_ms]
+            made = [
+                r
+                for r, _ in self.executions
+                if r.symbol == SYMBOL and r.side is side and self.made_at[r.exec_id] <= at_ms
+            ]
             size = self.held + sum((r.qty for r in made), D(0))
             value = self.held * 100 + sum((r.qty * r.price for r in made), D(0))
             seq, since_ms = (made[-1].seq, made[-1].exchange_ts) if made else (0, START_MS)
@@ -121,8 +134,9 @@ class Exchange:
             price,
             qty,
             left,
-            exchange_ts=self.now_ms,
+            exchange_ts=self.stamp_ms,
             seq=self.numbers,
         )
+        self.made_at[made.exec_id] = self.now_ms
         self.executions.append((made, self.now_ms + late))
         return made

@@ -119,7 +119,7 @@ class Account:
 
     @property
     def now(self) -> states.Now:
-        return states.Now(self.mono_s, self.exchange.now_ms)
+        return states.Now(self.mono_s, self.exchange.now_ms, self.exchange.stamp_ms)
 
     # ------------------------------------------------------------------ events
 

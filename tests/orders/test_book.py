@@ -365,3 +365,32 @@ def test_an_execution_as_new_as_the_last_news_brings_its_quantity(book: OrderBoo
     book.apply_update(update(order, OrderStatus.NEW, ts=7))
     book.apply_execution(order.key, Decimal("0.004"), Decimal("0.004"), 7, order_qty=Decimal("0.008"))
     assert order.qty == Decimal("0.008")
+
+
+def test_what_has_executed_more_is_newer_though_the_exchanges_clock_was_set_back(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.NEW, ts=9000))
+    news = update(order, OrderStatus.PARTIALLY_FILLED, "0.004", 1000, qty=Decimal("0.008"))
+    assert book.apply_update(news) == Transition(order, OrderState.OPEN, OrderState.PARTIALLY_FILLED, "", 1000)
+    assert (order.cum_exec_qty, order.qty, order.exchange_ts) == (Decimal("0.004"), Decimal("0.008"), 9000)
+    book.apply_execution(order.key, Decimal("0.004"), Decimal("0.004"), 1000, order_qty=Decimal("0.008"))
+    assert order.qty == Decimal("0.008")
+    book.apply_execution(order.key, Decimal("0.001"), Decimal("0.002"), 1001, order_qty=Decimal("0.007"))
+    assert (order.cum_exec_qty, order.qty) == (Decimal("0.005"), Decimal("0.007"))
+    book.apply_execution(order.key, Decimal("0.002"), Decimal("0.006"), 9500, order_qty=Decimal("0.010"))
+    assert (order.cum_exec_qty, order.qty) == (Decimal("0.005"), Decimal("0.007")), "an execution of before the others"
+
+
+def test_an_older_price_counts_when_the_exchange_was_asked_for_the_order(book: OrderBook) -> None:
+    order = make_order()
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.NEW, ts=9000))
+    moved = update(order, OrderStatus.NEW, ts=1000, price=Decimal("101"))
+    assert book.apply_update(moved) is None
+    assert order.price == Decimal("100.0")
+    book.apply_update(moved, is_newest=True)
+    assert (order.price, order.exchange_ts) == (Decimal("101"), 9000)
+    book.apply_execution(order.key, Decimal("0.004"), Decimal("0.006"), 1001)
+    book.apply_update(update(order, OrderStatus.NEW, ts=1002), is_newest=True)
+    assert (order.state, order.price) == (OrderState.PARTIALLY_FILLED, Decimal("101")), "less executed is never newer"

@@ -11,6 +11,7 @@ from gridbot.orders import life_effects, life_events
 from gridbot.orders.breakers import Cause
 from gridbot.orders.life_moves import TAKEN
 from gridbot.orders.order import OrderState, Transition
+from gridbot.orders.reconcile import contradicts
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, Tries
 from tests.case_table import case_table
 from tests.orders.helpers import make_order, update
@@ -76,7 +77,6 @@ def test_a_revived_order_whose_level_has_another_one_is_cancelled_at_once() -> N
 @case_table(
     ("situation", "row"),
     [
-        ("held to be cancelled", {"ts": 9}),  # older than what was heard last
         ("cancelled", {"ts": 12}),  # not newer than the exchange's own last word
         ("filled", {"ts": LATER_TS}),  # what is complete never comes back
         ("filled, unsettled", {"ts": LATER_TS}),
@@ -94,6 +94,22 @@ def test_a_stale_row_revives_nothing(situation: str, row: dict[str, int]) -> Non
             == []
         )
         assert bench.order.state is before
+
+
+def test_what_is_older_by_its_time_alone_revives_when_the_exchange_says_so_itself() -> None:
+    """Its clock may be set back: the stream's word leads to a listing, and an answer about the order is believed."""
+    bench = LifeBench().reach("held to be cancelled")
+    assert names(bench.take(bench.heard(OrderStatus.NEW, ts=9))) == "Reconcile"
+    row = bench.row(OrderStatus.NEW, ts=9)
+    assert contradicts(bench.order, row)
+    assert names(bench.take(life_events.Revived(row))) == "[cancelled>open] TellOperator cancel[open]"
+
+
+def test_the_stream_alone_takes_back_no_end_that_the_exchange_has_told() -> None:
+    """A frame of before the end may be later by its time than the end itself."""
+    bench = LifeBench().reach("cancelled")
+    assert names(bench.take(bench.heard(OrderStatus.NEW, ts=LATER_TS + 5))) == "Reconcile"
+    assert bench.order.state is OrderState.CANCELLED
 
 
 def test_a_row_that_knows_of_fewer_executions_is_stale() -> None:

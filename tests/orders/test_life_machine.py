@@ -40,6 +40,8 @@ CHAPTERS = {
     "restarted": ["create ack", "restart"],
     "cancel without effect": ["create ack", "answer", "hear", "withdraw", "cancel undone", "answer", "compare"],
     "cancel waits": ["create ack", "answer", "hear", "withdraw", "cancel busy", "answer"],
+    "moved while the clock is back": ["create ack", "answer", "hear", "clock", "reprice", "hear"],
+    "trades while the clock is back": ["create ack", "answer", "hear", "clock", "part", "hear"],
     "filled before its end is heard": ["create ack", "answer", "hear", "trade", "execution"],
 }
 """What takes so many steps that chance alone hardly ever leads there. Each tells of an order at a level of its own."""
@@ -111,6 +113,12 @@ class Life(OurSide, RuleBasedStateMachine):
                 self.news(self.exchange.frames.pop())
             case "trade":
                 self.exchange.trade(order.link_id, order.qty)
+            case "part":
+                self.exchange.trade(order.link_id, Decimal("0.003"))
+            case "clock":
+                self.exchange.clock -= 20
+            case "reprice":
+                self.exchange.change(order.link_id, price=INSTRUMENT.price(order.ticks + 1))
             case "execution":
                 self.execution(self.exchange.executions[-1])
             case "withdraw":
@@ -216,6 +224,11 @@ class Life(OurSide, RuleBasedStateMachine):
                     self.exchange.change(link, qty=Decimal("0.008"))
             case _:
                 self.exchange.frames.append(row)
+
+    @rule(by=st.sampled_from([1, 3, 20]), how=st.integers(0, 3))
+    def clock_is_set_back(self, by: int, how: int) -> None:
+        if how == 0:
+            self.exchange.clock -= by
 
     @precondition(lambda self: any(not real.rests for real in self.exchange.orders.values()))
     @rule(data=st.data())

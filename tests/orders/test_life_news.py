@@ -29,7 +29,7 @@ TABLE: dict[str, dict[str, str]] = {
         "[unresolved>open] ForgetRetry": "unresolved, waits",
         "[unresolved>open] cancel[open]": "unresolved, withdrawn | cancel lost | sent, cancel lost",
         "": "*",
-        "[cancelled>open] TellOperator": "cancelled",
+        "Reconcile": "cancelled",
         "[cancelled>open] TellOperator cancel[open]": "held to be cancelled",
         "[rejected>open] TellOperator": "held to be rejected",
     },
@@ -45,7 +45,7 @@ TABLE: dict[str, dict[str, str]] = {
         "[partially_filled>partially_filled]": "partially filled",
         "[pending_cancel>pending_cancel]": "cancel sent | cancel answered | cancel waits | sent, cancel sent",
         "": "filled | filled, unsettled",
-        "[cancelled>partially_filled] TellOperator": "cancelled",
+        "Reconcile": "cancelled",
         "[cancelled>partially_filled] TellOperator cancel[partially_filled]": "held to be cancelled",
         "[rejected>partially_filled] TellOperator": "held to be rejected",
     },
@@ -392,3 +392,16 @@ def test_an_order_of_another_strategy_of_ours_is_left_alone_and_told_with_what_t
 def test_an_execution_of_an_unknown_order_changes_nothing() -> None:
     bench = LifeBench()
     assert bench.take(bench.execution("0.010", "0")) == []
+
+
+def test_a_price_that_is_older_by_its_time_alone_is_asked_for() -> None:
+    """Amended by hand while the exchange's clock was set back, or a repetition: only the exchange knows."""
+    bench = LifeBench().reach("open")
+    order, moved = bench.order, bench.row(OrderStatus.NEW, ts=1, price=D("101"))
+    order.exchange_ts = 9
+    assert bench.take(life_events.Heard(order, moved)) == [life_effects.AskExchange(order)]
+    assert order.price == D("100.0")
+    said = Transition(order, OrderState.OPEN, OrderState.OPEN, "amended, or executed in part", 9)
+    assert bench.take(life_events.Revived(moved)) == [said]
+    assert (order.price, order.ticks) == (D("101"), 1010)
+    assert bench.take(life_events.Heard(order, moved)) == [], "it says what we know"

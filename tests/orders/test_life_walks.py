@@ -29,6 +29,7 @@ WEIGHTS = {
     "answer": 10,
     "late_arrival": 0.7,
     "market": 5,
+    "clock_is_set_back": 0.3,
     "forget": 0.5,
     "hear": 10,
     "hear_execution": 4,
@@ -104,6 +105,7 @@ def _arguments(act: str, chance: random.Random) -> dict[str, Any]:
         "look_up": {**data, "is_blind": chance.random() < 0.2},
         "stranger": {"ours": chance.random() < 0.5},
         "late_arrival": {},
+        "clock_is_set_back": {"by": one([1, 3, 20]), "how": 0},
     }
     made |= dict.fromkeys(("withdraw", "answer", "forget", "hear_execution"), data)
     made |= {name: {"how": 0} for name in ("stop", "reconcile", "give_up", "restart")}

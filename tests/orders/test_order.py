@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from gridbot.core import OrderStatus
-from gridbot.orders.order import CONTRADICTED, LEGAL, OrderState, state_of
+from gridbot.orders.order import CONTRADICTED, LEGAL, OrderState, is_in_doubt, is_older, state_of
 from gridbot.orders.retry import Tries
 from tests.case_table import case_table
-from tests.orders.helpers import make_order
+from tests.orders.helpers import make_order, update
 
 FINAL = {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
 
@@ -107,3 +108,26 @@ def test_a_cancel_is_answered_when_none_waits_or_is_under_way(state: OrderState)
     assert not order.is_cancel_answered
     order.cancelling, order.cancel_tries = False, Tries(0, 1.0, 2.0)
     assert not order.is_cancel_answered
+
+
+@case_table(
+    ("state", "row", "older", "in_doubt"),
+    [
+        ("open", {"ts": 9}, True, False),  # it says what we know
+        ("open", {"ts": 9, "price": Decimal("101")}, True, True),
+        ("open", {"ts": 9, "qty": Decimal("0.008")}, True, True),
+        ("open", {"ts": 9, "price": Decimal(0)}, True, False),
+        ("open", {"ts": 10, "price": Decimal("101")}, False, False),
+        ("open", {"ts": 9, "cum": "0.005", "price": Decimal("101")}, False, False),
+        ("open", {"ts": 11, "cum": "0.003", "price": Decimal("101")}, True, False),
+        ("unresolved", {"ts": 9}, True, True),
+        ("open", {"ts": 9, "status": OrderStatus.CANCELLED, "price": Decimal("101")}, True, False),
+    ],
+)
+def test_which_news_are_older_and_which_only_the_exchange_can_judge(
+    state: str, row: dict[str, Any], *, older: bool, in_doubt: bool
+) -> None:
+    order = make_order()
+    order.state, order.exchange_ts, order.cum_exec_qty = OrderState(state), 10, Decimal("0.004")
+    news = update(order, **{"status": OrderStatus.PARTIALLY_FILLED, "cum": "0.004", **row})
+    assert (is_older(order, news), is_in_doubt(order, news)) == (older, in_doubt)

@@ -227,7 +227,7 @@ def test_a_page_that_repeats_a_row_counts_it_once() -> None:
     [
         (OrderStatus.NEW, "0", 5, True),  # the same millisecond: both may be true
         (OrderStatus.NEW, "0", 6, True),
-        (OrderStatus.NEW, "0", 4, False),  # older than the exchange's last word
+        (OrderStatus.NEW, "0", 4, True),  # older by its time: the exchange's clock may be set back
         (OrderStatus.PARTIALLY_FILLED, "0.004", 6, True),
         (OrderStatus.CANCELLED, "0", 6, False),
         (OrderStatus.NEW, "0.010", 6, False),  # complete
@@ -246,6 +246,14 @@ def test_a_listing_may_contradict_an_end(status: OrderStatus, cum: str, ts: int,
     plan = run(book, row)
     assert (plan.revive, plan.update) == (((row,), ()) if contradicted else ((), (row,)))
     assert plan.missing == ()
+
+
+def test_a_row_from_before_the_exchanges_own_end_contradicts_nothing() -> None:
+    book, order = OrderBook(INSTRUMENT), make_order(1)
+    book.add(order)
+    book.apply_update(update(order, OrderStatus.CANCELLED, ts=5))
+    assert not contradicts(order, update(order, OrderStatus.NEW, ts=4))
+    assert contradicts(order, update(order, OrderStatus.NEW, ts=5)), "both may be true, so it is asked for"
 
 
 def test_a_row_with_less_executed_than_is_known_contradicts_nothing() -> None:

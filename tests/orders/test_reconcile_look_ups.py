@@ -146,6 +146,18 @@ def test_a_row_is_applied() -> None:
     assert desk.turn.state.looking == {}
 
 
+@pytest.mark.parametrize("is_heard", [False, True])
+def test_an_answer_that_is_older_by_its_time_alone_is_believed_when_nothing_came_since(*, is_heard: bool) -> None:
+    desk = Desk()
+    desk.book.apply_update(update(desk.order, OrderStatus.NEW, ts=9000))
+    who = desk.ask()
+    row = update(desk.order, OrderStatus.NEW, ts=1000, price=D(101))
+    if is_heard:
+        desk.book.apply_update(update(desk.order, OrderStatus.NEW, ts=9001))
+    assert look_ups.on_order(desk.turn, who, row)
+    assert desk.turn.effects[-1] == (ApplyRow(row) if is_heard else Revive(row))
+
+
 def test_a_row_that_is_ahead_of_the_executions_waits_for_them() -> None:
     desk = Desk()
     row = update(desk.order, OrderStatus.FILLED, "0.010")

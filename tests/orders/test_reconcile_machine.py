@@ -234,6 +234,10 @@ class Reconciling(RuleBasedStateMachine):
         self.account.mono_s += seconds
         self.account.feed(words.Time())
 
+    @rule(ms=st.sampled_from([0, -25_000, -3_000, 4_000]))
+    def the_exchanges_clock_is_set(self, ms: int) -> None:
+        self.exchange.skew_ms = ms
+
     @rule()
     def a_pass_is_wanted(self) -> None:
         self.account.want_pass()

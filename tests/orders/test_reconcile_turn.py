@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -26,13 +27,14 @@ from gridbot.orders.reconcile_words import (
     AskExecutions,
     Halt,
 )
+from gridbot.orders.set_back import SetBack
 from tests.orders.helpers import INSTRUMENT, OWNER, make_order
 
 D = Decimal
 
 
-def execution(exec_id: str, ts: int) -> ExecutionEvent:
-    return ExecutionEvent("BTCUSDT", exec_id, "x", "l", Side.BUY, D(100), D(1), exchange_ts=ts)
+def execution(exec_id: str, ts: int, seq: int = 0) -> ExecutionEvent:
+    return ExecutionEvent("BTCUSDT", exec_id, "x", "l", Side.BUY, D(100), D(1), exchange_ts=ts, seq=seq)
 
 
 @pytest.fixture
@@ -133,3 +135,23 @@ def test_a_start_pages_everything_where_the_last_moment_spares_nothing_or_is_not
     before = turn.state
     assert not turn.ask_last_moment(Who(Part.PASS), counted_ms)
     assert (turn.state, turn.effects) == (before, [])
+
+
+def test_while_the_exchanges_clock_is_behind_the_watermark_nothing_goes_by_it(turn: Turn) -> None:
+    who = Who(Part.PASS)
+    turn.now = Now(1.0, 40_000, 40_000)
+    turn.change(set_back=SetBack(read_s=0.5))
+    assert not turn.has_watermark
+    turn.change(complete_to_ms=10_000)
+    assert not turn.ask_last_moment(who, 100_000), "of the executions that are counted the newest is in its future"
+    turn.change(complete_to_ms=100_000)
+    turn.ask_executions(who)
+    assert turn.effects == [AskExecutions(who, 0)]
+
+
+def test_executions_are_applied_by_their_numbers_where_the_clock_was_set_back(turn: Turn) -> None:
+    rows = [execution(name, ts, seq) for name, ts, seq in (("e1", 120_000, 7), ("e2", 115_000, 8), ("e3", 121_000, 9))]
+    other = replace(execution("e0", 116_000, 900), symbol="ETHUSDT")
+    fresh = turn.apply([*rows, other], since_watermark=True)
+    assert [row.exec_id for row in fresh if row.symbol == "BTCUSDT"] == ["e1", "e2", "e3"]
+    assert turn.state.complete_to_ms == 121_000

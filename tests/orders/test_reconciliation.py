@@ -77,7 +77,7 @@ def test_a_pass_ends_with_the_last_leg_or_the_wallet_whichever_comes_last(accoun
 
 
 def test_a_start_owes_what_it_has_not_paged_until_the_next_pass(account: Account) -> None:
-    account.ledger.last_exec_ts = account.state.complete_to_ms + 10_000
+    account.ledger.last_exec_ts = account.exchange.now_ms = account.state.complete_to_ms + 10_000
     account.want_pass("start")
     assert only(account, words.AskExecutions).question.from_ms == account.state.complete_to_ms + 5_000  # type: ignore[union-attr]
     finish(account)

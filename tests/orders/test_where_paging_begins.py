@@ -34,6 +34,7 @@ def test_after_a_gap_everything_since_its_start_is_paged_until_that_was_answered
     complete_ms, gap_ms = account.state.complete_to_ms + 600_000, account.state.complete_to_ms + 200_000
     account.ledger.reached(complete_to=complete_ms)
     account.state = replace(account.state, complete_to_ms=complete_ms)
+    account.exchange.now_ms = complete_ms
     account.feed(words.Asked("the private stream reconnected", 1, gap_ms))
     assert begin_of_paging(account) == gap_ms - OVERLAP_MS
     account.feed(words.Asked("again", 2, gap_ms + 5))
@@ -117,3 +118,25 @@ def test_a_pass_that_is_asked_for_while_a_start_reads_pages_everything(account: 
     assert begin_of_paging(account) == account.state.complete_to_ms - OVERLAP_MS
     finish(account)
     assert not account.state.owes_rest
+
+
+@pytest.mark.parametrize("back_ms", [3_000, 25_000, 90_000, 600_000])
+@pytest.mark.parametrize("dies", [False, True])
+def test_what_happens_while_the_exchanges_clock_was_set_back_is_paged(back_ms: int, *, dies: bool) -> None:
+    """By its time it is older than all that is counted; the stream is dark, so the list alone tells of it."""
+    account = Account(Exchange())
+    account.want_pass()
+    finish(account)
+    for ticks, seconds in ((1000, 61), (1001, 61), (1002, 700)):
+        account.exchange.skew_ms = 0 if ticks == 1000 else -back_ms
+        order = account.place(ticks, Side.BUY)
+        account.hear(account.exchange.accept(order, 0))
+        account.exchange.now_ms += seconds * 1000
+        account.mono_s += seconds
+        execution, _ = account.exchange.fill(order.link_id, order.qty, 0)
+        if dies and ticks == 1001:
+            account.die()
+        account.want_pass()
+        finish(account)
+        assert account.counted[execution.exec_id] == 1
+    assert account.state.set_back.since_ms is None, "its clock has caught up"

@@ -8,7 +8,7 @@ import pytest
 
 from gridbot.core import Direction, WalletEvent
 from gridbot.core.margin import order_cost, reserve_fee
-from gridbot.risk.funds import FRESH_S, PROBE_S, Funds, margin_needed
+from gridbot.risk.funds import FRESH_S, LONGEST_ANSWER_S, PROBE_S, Funds, margin_needed
 from tests.case_table import case_table
 from tests.risk.helpers import NOW, wallet
 
@@ -57,6 +57,16 @@ def test_an_older_figure_is_not_taken() -> None:
     known = funds("50").promising(D(10), None)
     assert known.seen(wallet(available="99", ts=0), NOW + 1) is known
     assert known.seen(wallet(available="99", ts=1), NOW).available == 99, "of the same time, but news"
+
+
+def test_an_older_figure_counts_when_it_was_asked_for_after_the_other_came() -> None:
+    """The exchange's clock was set back; for as long as an answer may take, it may be the older one after all."""
+    known = funds("50").confirmed(NOW + 1).promising(D(10), None)
+    back = wallet(available="40", ts=0)
+    assert known.seen(back, NOW + LONGEST_ANSWER_S, was_asked=True) is known
+    assert known.seen(back, NOW + LONGEST_ANSWER_S + 1) is known, "the stream also repeats what is old"
+    taken = known.seen(back, NOW + LONGEST_ANSWER_S + 1, was_asked=True)
+    assert (taken.available, taken.came_s) == (40, NOW + LONGEST_ANSWER_S + 1)
 
 
 def test_a_figure_is_fresh_for_45_seconds_and_a_live_private_stream_keeps_it_young() -> None:

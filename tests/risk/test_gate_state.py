@@ -122,10 +122,10 @@ def test_the_fifth_key_failure_in_a_row_begins_a_cooldown_and_an_acceptance_ends
 def test_wallets_and_the_private_stream_are_for_the_funds() -> None:
     newer = wallet(available="7", ts=2)
     state, effects = after(KNOWN, WalletSeen(newer), now_s=NOW + 1)
-    assert state == KNOWN._replace(funds=Funds(newer, NOW + 1, D(0), NOW))
+    assert state == KNOWN._replace(funds=Funds(newer, NOW + 1, D(0), NOW, NOW + 1))
     assert after(state, WalletSeen(wallet()), now_s=NOW + 2) == (state, [])
     alive, more = after(state, StreamAlive(), now_s=NOW + 3)
-    assert alive == KNOWN._replace(funds=Funds(newer, NOW + 3, D(0), NOW))
+    assert alive == KNOWN._replace(funds=Funds(newer, NOW + 3, D(0), NOW, NOW + 1))
     assert effects == more == []
 
 

@@ -105,8 +105,8 @@ def test_a_liquidation_that_pauses_nothing_is_found(monkeypatch: pytest.MonkeyPa
 def test_a_balance_that_stays_behind_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Funds.seen
 
-    def seen(funds: Funds, wallet: WalletEvent, now_s: float) -> Funds:
-        return real(funds, wallet if funds.wallet is None else funds.wallet, now_s)
+    def seen(funds: Funds, wallet: WalletEvent, now_s: float, *, was_asked: bool) -> Funds:
+        return real(funds, wallet if funds.wallet is None else funds.wallet, now_s, was_asked=was_asked)
 
     monkeypatch.setattr(Funds, "seen", seen)
     result = run_plan(Plan(5, 60.0, False, ()))

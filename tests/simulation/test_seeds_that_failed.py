@@ -183,7 +183,7 @@ def test_the_first_fill_of_a_leg_counts_while_the_exchanges_clock_is_back(
 ) -> None:
     """By its time it was older than the leg that never traded, which stayed flat for the worker (campaign seed 64)."""
     if not is_fixed:
-        monkeypatch.setattr(strategy_positions, "is_before", lambda one, other: one.exchange_ts < other.exchange_ts)
+        monkeypatch.setattr(strategy_positions, "is_outdated", lambda one, other: one.exchange_ts < other.exchange_ts)
     faults = (
         Fault(1, FaultKind.EXCHANGE_SKEW, 1.0, 8.0, {"ms": -8000}),
         Fault(2, FaultKind.GAP, 3.0, 0.0, {"move": -0.006}),

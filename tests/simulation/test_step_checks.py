@@ -82,5 +82,5 @@ def test_a_leg_that_goes_back_to_an_older_row_is_found(monkeypatch: pytest.Monke
     monkeypatch.setattr(StrategyPositions, "update", repeated)
     assert found() == set(), "older rows are ignored"
     rows.clear()
-    monkeypatch.setattr(strategy_positions, "is_before", lambda one, other: False)
+    monkeypatch.setattr(strategy_positions, "is_outdated", lambda one, other: False)
     assert found() == {"leg-is-newest"}

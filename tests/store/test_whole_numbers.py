@@ -57,14 +57,15 @@ def records_of(rows: Sequence[tuple[dict[str, Any], D | None]]) -> list[Any]:
 
 
 def test_amounts_come_back_as_they_were(monkeypatch: Any) -> None:
-    """As a table with a column for each value has them, whichever way they came."""
+    """As a table with a column for each value has them, whichever way they came. Many amounts in few batches: a batch
+    costs as much as a hundred of its rows."""
     monkeypatch.setattr(bulk, "LINES_FROM", 1)
     con = duckdb.connect(config={"threads": "1"})
     ensure_schema(con)
     con.execute(create_table_sql("executions", "other", temporary=True))
 
-    @settings(max_examples=examples(24), deadline=None, phases=[Phase.generate])
-    @given(rows=st.lists(st.tuples(fields, off_by), min_size=1, max_size=8))
+    @settings(max_examples=examples(8), deadline=None, phases=[Phase.generate])
+    @given(rows=st.lists(st.tuples(fields, off_by), min_size=8, max_size=24))
     def same(rows: list[tuple[dict[str, Any], D | None]]) -> None:
         records = records_of(rows)
         bodies = [codec.body_of("a", "r", number, number, record) for number, record in enumerate(records, 1)]
@@ -109,14 +110,17 @@ def test_what_a_grid_does_needs_no_text_and_no_fee() -> None:
     assert (found, fees) == ([(6, 6, 0)], [(record.fee,) for record in records])
 
 
-@pytest.mark.parametrize("fee", ["12074048959", "-11", "9.999", "0"])
-def test_a_first_fee_above_any_rate_is_stored_and_no_reject(fee: str) -> None:
-    """More than ten times the value, with price and quantity in whole units: no rate of a context says it."""
-    first = execution(1, **UUIDS, price=D(1), qty=D(1), fee=D(fee))
+def test_first_fees_above_any_rate_are_stored_and_no_rejects() -> None:
+    """More than ten times the value, with price and quantity in whole units: no rate of a context says it. Each is the
+    first of its strategy, and so of a context."""
+    fees = [D(fee) for fee in ("12074048959", "-11", "9.999", "0")]
     with duckdb.connect(config={"threads": "1"}) as con:
         ensure_schema(con)
-        commit(con, Rows({"executions": [codec.body_of("a", "r", 1, 1, first)]}, {"a": 1}))
-        assert con.execute("SELECT fee FROM executions").fetchall() == [(D(fee),)]
+        for seq, fee in enumerate(fees, 1):
+            first = execution(seq, **UUIDS, strategy=f"s{seq}", price=D(1), qty=D(1), fee=fee)
+            commit(con, Rows({"executions": [codec.body_of("a", "r", seq, seq, first)]}, {"a": seq}))
+        assert con.execute("SELECT fee FROM executions ORDER BY seq").fetchall() == [(fee,) for fee in fees]
+        assert con.execute(f"SELECT count(*) FROM {CONTEXTS}").fetchall() == [(len(fees),)]
 
 
 def test_where_rows_get_finer_than_their_context_another_comes_instead_of_it() -> None:

@@ -78,6 +78,8 @@ class FakeQueries:
         self._note("transaction log")
         return Listing()
 
+    clock_offset_ms = 0
+
     async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
         self._note("clock")
         return 0

@@ -28,6 +28,8 @@ class Log:
         self.error: ExchangeError | None = None
         self.unreadable: list[Unreadable] = []
 
+    clock_offset_ms = 0
+
     async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
         return 1_000_000
 

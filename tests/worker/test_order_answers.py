@@ -200,6 +200,8 @@ async def test_refused_cancels_count_as_well_and_an_accepted_request_between_end
 class History:
     """What the exchange remembers of one order."""
 
+    clock_offset_ms = 0
+
     def __init__(self, found: OrderUpdateEvent | None, executions: list[ExecutionEvent]) -> None:
         self._found, self._executions = found, executions
 

@@ -286,6 +286,7 @@ async def _counted_fifty_seconds_later() -> tuple[Bench, Reconciler, int]:
     now_ms = bench.account.clock.wall_ms()
     bench.account.context.ledger.begin(now_ms)
     bench.account.runner.on_execution(bench.account.fill(first, exchange_ts=now_ms + 50_000))
+    await bench.account.clock.advance(50)
     reconciler = bench.made_anew()
     return bench, reconciler, now_ms
 

@@ -51,6 +51,8 @@ class Exchange:
         self.together.append(set(self.under_way))
         self.under_way.discard(what)
 
+    clock_offset_ms = 0
+
     async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
         return self.clock_ms
 

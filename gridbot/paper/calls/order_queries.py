@@ -64,9 +64,11 @@ def _named(account: Account, params: Params) -> list[Order] | None:
     return [order] if order is not None and is_linear(params) else []
 
 
-def _visible(exchange: Exchange, stamp_ms: int, now_ms: int) -> bool:
-    """False while a change is too recent for the listings, which lag. One from a clock that has gone back is shown."""
-    return not 0 <= now_ms - stamp_ms < exchange.config.query_lag_ms
+def _visible(exchange: Exchange, order: Order, stamp_ms: int, now_ms: int) -> bool:
+    """False while a change is too recent for the listings, which lag. An order of before the clock went back is shown,
+    also when the clock comes to its time again.
+    """
+    return order.number <= exchange.shown_to or not 0 <= now_ms - stamp_ms < exchange.config.query_lag_ms
 
 
 def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
@@ -77,7 +79,8 @@ def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) 
         named = [
             order
             for order in named
-            if (order.is_open or order.number >= account.cached_from) and _visible(exchange, order.created_ms, now_ms)
+            if (order.is_open or order.number >= account.cached_from)
+            and _visible(exchange, order, order.created_ms, now_ms)
         ]
         return _order_page(exchange, named, params, OrderView.REALTIME)
     if symbol and linear:
@@ -98,7 +101,7 @@ def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) 
         and (last is None or order.number < last)
         and is_of_kind(order, params)
         and matches(exchange, order, symbol, base, settle)
-        and _visible(exchange, order.created_ms, now_ms)
+        and _visible(exchange, order, order.created_ms, now_ms)
     )
     return _order_page(exchange, chosen, params, OrderView.REALTIME)
 
@@ -108,7 +111,7 @@ def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -
     linear = is_linear(params)
     named = _named(account, params)
     if named is not None:
-        named = [order for order in named if not order.is_open and _visible(exchange, order.updated_ms, now_ms)]
+        named = [order for order in named if not order.is_open and _visible(exchange, order, order.updated_ms, now_ms)]
         return _order_page(exchange, named, params, OrderView.HISTORY)
     start, end = window(params, now_ms)
     symbol, base, settle = text(params, "symbol"), text(params, "baseCoin"), text(params, "settleCoin")
@@ -122,7 +125,7 @@ def history(exchange: Exchange, account: Account, params: Params, now_ms: int) -
         and start <= order.created_ms <= end
         and (order.cum_qty or now_ms - order.updated_ms < DAY_MS)
         and status in ("", order.status.value)
-        and _visible(exchange, order.updated_ms, now_ms)
+        and _visible(exchange, order, order.updated_ms, now_ms)
     )
     return _order_page(exchange, chosen, params, OrderView.HISTORY)
 

@@ -58,8 +58,8 @@ class Exchange:
     To be read: `config`, `markets`, `accounts` (by name), `by_key` (by API key), `started_ms`, `state` for the rest.
     `outbox` and `liquidator` keep what the streams have to say until it is taken; `positions` changes leverage and
     position mode, `listing` what a symbol and a leg take; `auction` is the call auction before a launch; `resting` are
-    the orders in the books; `strange` makes executions without order or market; `announced` is what is told of
-    maintenance and contracts.
+    the orders in the books; `shown_to` is the newest number of before its clock went back; `strange` makes executions
+    without order or market; `announced` is what is told of maintenance and contracts.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Exchange:
         self.config, self.markets, self.started_ms = config, state.markets, now_ms
         self.accounts, self.by_key = state.accounts, state.by_key
         self.announced = Announced(state.listings)
+        self.shown_to, self._seen_ms = 0, now_ms
         outbox = self.outbox = make_outbox(state.valuation, config.fault_seed)
         resting = self.resting = RestingOrders(state.markets, config.matching)
         waiting = self._waiting = WaitingOrders()
@@ -158,6 +159,9 @@ class Exchange:
 
     def on_time(self, now_ms: int) -> None:
         """Mark prices, deliveries and fundings that are due, liquidations. Call it several times a second."""
+        if now_ms < self._seen_ms:
+            self.shown_to = self.state.ids.last
+        self._seen_ms = now_ms
         for symbol, market in self.markets.items():
             market.revalue(now_ms)
             self.listing.on_time(symbol, now_ms)
