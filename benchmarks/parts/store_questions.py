@@ -105,7 +105,7 @@ opened = time.process_time(), time.perf_counter()
 count = len(con.execute(sys.argv[2]).fetchall())
 ended = time.process_time(), time.perf_counter()
 steps = (imported, opened), (opened, ended)
-print([count] + [1000 * (after[n] - before[n]) for before, after in steps for n in (0, 1)])
+print([count] + [1000 * (after[n] - before[n]) for before, after in steps for n in (0, 1)], file=sys.stderr)
 """
 """A process that asks once: opens the file, asks, takes the rows. Its import of DuckDB is not counted."""
 
@@ -118,7 +118,7 @@ def questions(data_dir: Path, fills: int, rounds: int = 3) -> Figures:
         _, took = _timed(lambda: make_history(con, fills))
         con.execute(_WALLETS)
         pairs, levels = (_one(con, f"SELECT count(*) FROM {name}") for name in ("grid_trades", "grid_levels"))
-        day = _one(con, f"SELECT CAST(exchange_ts AS DATE) FROM executions LIMIT 1 OFFSET {fills // 2}")
+        day = _one(con, f"SELECT CAST(min(exchange_ts) AS DATE) FROM executions_stored WHERE seq = {fills // 16}")
     figures = [
         Figure(f"{fills:,} fills, {pairs:,} pairs, {levels:,} levels, {fills:,} wallet rows: file", _mb(store), "MB"),
         Figure("rows, sums and pairs made, once", took[0], "s", "CPU"),
@@ -146,7 +146,7 @@ def _cold(store: Database, name: str, question: str) -> Figure:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     command = [sys.executable, "-c", _COLD, str(store.path), question]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    rows, opening, opening_wall, asking, asking_wall = orjson.loads(done.stdout)
+    rows, opening, opening_wall, asking, asking_wall = orjson.loads(done.stderr)
     told = f"CPU, {opening:.0f} of it opens the file; {opening_wall + asking_wall:.0f} by the clock, {rows:,} rows"
     return Figure(f"{name}: cold", opening + asking, "ms", told)
 

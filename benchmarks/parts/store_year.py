@@ -3,7 +3,7 @@
 The fleet records as much a second as the demo does (150 rows), and here a part of that: a thousandth, and the half and
 the quarter of it, so that a line through the two largest says what all of it would need. Rows are made by SQL in the
 tables where the writer puts them, with ids that are random as in life; everything after that is the program's own:
-the rollups, a flush of the demo's size, retention, export, questions, the step from the version before, vacuum. Times
+the rollups, a flush of the demo's size, retention, export, questions, the step from version 4, vacuum. Times
 are of the processor, of all threads.
 """
 
@@ -175,7 +175,7 @@ def _year(data_dir: Path, part: int) -> Year:
             }
     _make_version_4(store.path)
     _, took = _timed(store.prepare)
-    found.late["from the version before, with its copy"] = (took * 1000, "ms")
+    found.late["from version 4, with its copy"] = (took * 1000, "ms")
     store.close()
     (_, after), took = _timed(lambda: vacuum(data_dir))
     found.late["vacuum"] = (took * 1000, "ms")
@@ -253,7 +253,7 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _make_version_4(path: Path) -> None:
-    """As the program before has left it: rows in tables of the names that are views since."""
+    """As a program of that version has left it: rows in tables of the names that are views since."""
     with duckdb.connect(str(path)) as con:
         for view in EVERY_VIEW:
             con.execute(f"DROP VIEW {view.name}")

@@ -30,6 +30,17 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "settings": GridbotConfig,
 }
 
+NAMES: Final = frozenset(
+    {"strat_id", "account", "kind", "account.name", "settings.accounts", "settings.strategies", "settings.environment"}
+)
+"""By these is told whose a setting is: with others the run would be of nobody."""
+SECRETS: Final = (
+    *(f"account.{name}" for name in ("api_key", "api_secret", "api_key_file", "api_secret_file", "keyring")),
+    *("paper.keys", "settings.accounts", "settings.paper.keys", "settings.notify", "settings.telegram"),
+    *("settings.web", "settings.fleet"),
+)
+"""Keys with secrets in them, and sections with such keys. What was tried is kept with the results and listed."""
+
 
 def with_overrides(
     config: GridbotConfig,
@@ -40,6 +51,10 @@ def with_overrides(
     """The configuration with `overrides` (`KEY=VALUE`) in these accounts and strategies. Raises ConfigError."""
     pairs = list(overrides.items()) if isinstance(overrides, Mapping) else [_pair(text) for text in overrides]
     for key, value in pairs:
+        if key in NAMES:
+            say = "change a copy of the file, and name it with -c"
+            raise ConfigError("--set", [Problem((key,), "a setting to try", "a name", say)])
+        _require_no_secret(key)
         section, _, rest = key.partition(".")
         if section == "account" and rest:
             changed = tuple(_with(a, rest, value, key) if a.name in accounts else a for a in config.accounts)
@@ -52,7 +67,24 @@ def with_overrides(
             _require_known(key)
             found = tuple(_with(s, key, value, key) if s.strat_id in strategies else s for s in config.strategies)
             config = config.model_copy(update={"strategies": found})
+            if key == "symbol":
+                _require_apart(found, value)
     return config
+
+
+def _require_no_secret(key: str) -> None:
+    """The value is not shown."""
+    if any(f"{key}.".startswith(f"{each}.") for each in SECRETS):
+        why = "it changes nothing in a backtest, and a secret must not stand in a command: leave it out"
+        raise ConfigError("--set", [Problem((key,), "a setting to try", f"`{key}`", why)])
+
+
+def _require_apart(strategies: Sequence[StrategyConfig], symbol: Any) -> None:
+    """Two strategies of an account on one symbol would share one position."""
+    on_it = [each.account for each in strategies if each.symbol == symbol]
+    if len(set(on_it)) < len(on_it):
+        say = "choose one by --strategy"
+        raise ConfigError("--set", [Problem(("symbol",), "one strategy per account and symbol", "several", say)])
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -28,7 +28,7 @@ from gridbot.store.grid_sql import (
     LEG,
     MATCHING,
     NUMBER,
-    PLACING,
+    PLACING_SOON,
     PROFIT,
     grid_trades_sql,
     listed,
@@ -158,7 +158,7 @@ LANDED_PAIRS: Final = View(
     legs AS MATERIALIZED (
         SELECT *, row_number() OVER () AS leg FROM (SELECT DISTINCT {listed()} FROM charged)),
     trades AS (SELECT leg, charged.* EXCLUDE ({listed()}) FROM charged JOIN legs USING ({listed()})),
-    {PLACING},
+    {PLACING_SOON},
     newest AS (
         SELECT leg, lots FROM {CHECKPOINTS} JOIN legs USING ({listed()})
         QUALIFY row_number() OVER (PARTITION BY leg ORDER BY part DESC) = 1),
@@ -174,20 +174,22 @@ LANDED_PAIRS: Final = View(
     numbers AS MATERIALIZED (FROM waiting),
     items AS (SELECT leg, place, closes, CASE WHEN closes THEN -part ELSE part END AS change FROM numbers),
     {MATCHING},
-    opened AS MATERIALIZED (
-        SELECT matched.leg, close_place, matched.qty AS pair_qty, opens
-        FROM matched JOIN numbers AS opens ON opens.leg = matched.leg AND opens.place = open_place)
+    opens AS MATERIALIZED (
+        SELECT matched.leg, close_place, matched.qty AS pair_qty, price, numbers.qty, fee, exchange_ts, order_link_id,
+            exec_id
+        FROM matched JOIN numbers ON numbers.leg = matched.leg AND numbers.place = open_place)
     SELECT {listed("legs")}, pair_qty AS qty, opens.price AS open_price, closes.price AS close_price,
         TRY({PROFIT.format(direction="direction", qty="pair_qty")}) AS profit,
         TRY({FEES.format(qty="pair_qty")}) AS fees,
         opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at, opens.order_link_id AS open_link_id,
         closes.order_link_id AS close_link_id, opens.exec_id AS open_exec_id, closes.exec_id AS close_exec_id
-    FROM opened JOIN legs USING (leg)
-    JOIN numbers AS closes ON closes.leg = opened.leg AND closes.place = close_place
+    FROM opens JOIN legs USING (leg)
+    JOIN numbers AS closes ON closes.leg = opens.leg AND closes.place = close_place
     WHERE profit IS NOT NULL AND fees IS NOT NULL""",
 )
 """DuckDB does not know how many rows `matched` has. Where it may choose, it joins openings with closes by their leg
-alone, which takes time by the square of a leg's executions. So it may not.
+alone, which takes time by the square of a leg's executions. So it may not. Of `opens` it leaves out the columns that
+nobody asks for, such as ids, which have to be made of numbers; of a value with all columns it would not.
 
 Amounts of kept openings that no market has (a damaged file) cost their pairs, not the question: a step notes the leg
 later."""

@@ -152,10 +152,12 @@ VIEWS: Final = (
             FROM corrected_executions WHERE exec_type <> 'Funding' AND NOT shadow AND {_FITS}
                 AND (fee <> 0 OR other_fees IS NULL)
             UNION ALL
-            SELECT account, strategy, symbol, exchange_ts, coin, CAST(other_fees ->> coin AS DECIMAL(38, 12)), 0
+            SELECT account, strategy, symbol, exchange_ts, charged.key, TRY_CAST(charged.value AS DECIMAL(38, 12)), 0
             FROM (
-                SELECT account, strategy, symbol, exchange_ts, other_fees, unnest(json_keys(other_fees)) AS coin
-                FROM executions WHERE other_fees IS NOT NULL AND NOT shadow))
+                SELECT account, strategy, symbol, exchange_ts,
+                    unnest(map_entries(TRY_CAST(other_fees AS MAP(VARCHAR, VARCHAR)))) AS charged
+                FROM executions WHERE other_fees IS NOT NULL AND NOT shadow)
+            WHERE coalesce(abs(TRY_CAST(charged.value AS DECIMAL(38, 12))) < 1e20, false))
         GROUP BY ALL""",
     ),
     View(

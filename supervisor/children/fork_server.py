@@ -141,6 +141,8 @@ def _settle(*, closed: bool) -> None:
         close_memory()
     os.umask(PRIVATE_UMASK)
     name_process("forks")
+    # A main module without a file is a session at a terminal to DuckDB, which then draws its progress on our output.
+    vars(sys.modules["__main__"])["__file__"] = __file__
     gc.disable()
 
 

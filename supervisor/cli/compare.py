@@ -204,6 +204,9 @@ def _of_log(query: Query, here: str, log: Path, meaning: LogMap, directory: Path
             reading = load_log(con, directory, log, meaning)
         [(first_ms, last_ms)] = con.execute(SPAN).fetchall()
         last_ms = max(filter(None, (last_ms, reading.last_ms)), default=None)
+        if last_ms is None:
+            told = f"expected orders or times in {log}, found none in {reading.lines} lines; does the map fit?"
+            raise CommandError(f"nothing to compare: {told}", ExitCode.NOTHING)
         since, until = _span(asked, [facts.first, _moment(first_ms)], [facts.alive, _moment(last_ms)])
         span = (_ms(since), _ms(until))
         symbols = list(facts.ticks)

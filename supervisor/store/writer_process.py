@@ -28,7 +28,7 @@ from gridbot.store.commit import GONE_AT_ONCE
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.grid_keeping import AT_ONCE
 from gridbot.store.migrations import NoRoomForCopy
-from gridbot.store.schema import SchemaTooNew
+from gridbot.store.schema import GROUP_ROWS, SchemaTooNew
 from supervisor.exit_codes import WRITABLE_HINT, ExitCode
 from supervisor.store.damage_scan import DamageScan
 from supervisor.store.writer import Writer, WriterSpec
@@ -44,15 +44,18 @@ READERS_S: Final = 0.1
 """After a flush that took longer than the time between two: long enough for a reader's next try to open the file."""
 FINAL_FLUSH_S: Final = 1.2
 HEALTH_S: Final = 1.0
-KEEP_UP: Final = 65_536
-"""As many executions are matched to pairs at once behind a burst: many take two thirds of the time of few."""
-MANY: Final = 4 * KEEP_UP
-"""Executions that wait from which on steps between flushes are as large: each has the file for 0.3 s. A question
-matches as many in less than a second."""
+KEEP_UP: Final = 2 * GROUP_ROWS
+"""As many executions are matched to pairs at once behind a burst: many take two thirds of the time of few. Their pairs,
+half as many, are a row group of the file and stay as they were written; of others neighbours are put together later."""
+MANY: Final = 262_144
+"""Executions that wait from which on steps between flushes are as large: each has the file for 0.4 s."""
 MOST_UNMATCHED: Final = 2_000_000
 """Executions that wait while one commit follows the other and nobody asks, so that a burst is committed first. A
-question matches them too, in five seconds and more, so while somebody reads no more than `MANY` wait."""
-STEPS_FOR_READERS: Final = 6
+question matches them too, in three seconds of CPU."""
+MOST_WHILE_READ: Final = 8 * KEEP_UP
+"""The same while somebody reads: a question matches as many in little more than a second. A smaller burst is as fast as
+if nobody did."""
+STEPS_FOR_READERS: Final = 4
 """Behind a commit, until so few wait: three times as many executions as it can bring."""
 WATCHED_S: Final = 60.0
 """How long somebody who had the file when we wanted it counts as one who reads."""
@@ -205,7 +208,7 @@ class Beat:
         """While there is no time between flushes: match as many as came, once too many wait, and more for readers."""
         self.next_match = math.inf
         is_read = time.monotonic() - self._read_at < WATCHED_S
-        most, steps = (MANY, STEPS_FOR_READERS) if is_read else (MOST_UNMATCHED, rows // KEEP_UP + 2)
+        most, steps = (MOST_WHILE_READ, STEPS_FOR_READERS) if is_read else (MOST_UNMATCHED, rows // KEEP_UP + 2)
         for _ in range(steps):
             if self._writer.state.unmatched <= most or not self._writer.keep_pairs(KEEP_UP):
                 break

@@ -18,7 +18,7 @@ START_MS = 1_700_000_000_000
 
 
 def trade(
-    at: int, number: int | None, size: str, *, leg: int = 0, price: int = 100, fee: str = "0.01", name: str = ""
+    at: int, number: int | None, size: str, *, leg: int = 0, price: int | str = 100, fee: str = "0.01", name: str = ""
 ) -> ExecutionRecord:
     """A fill `at` so many ms; a negative size closes."""
     strategy, symbol, direction = (("a", "BTC", "long"), ("a", "BTC", "short"), ("b", "ETH", "long"))[leg % 3]
@@ -60,12 +60,13 @@ SPECS = st.tuples(
     st.sampled_from(["alice", "alice", "bob"]),
     st.one_of(st.integers(0, 12), st.integers(0, 200).map(lambda second: second * 1000)),
     st.one_of(st.none(), st.just(0), st.integers(1, 12), st.integers(1, 300)),
-    st.sampled_from(["1", "1", "2", "0.5", "-1", "-1", "-2", "-0.5", "-3"]),
+    st.sampled_from(["1", "1", "2", "0.5", "-1", "-1", "-2", "-0.5", "-3", "1e-12", "-0.333333333333", "9007199254.5"]),
     st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5]),
-    st.integers(90, 110),
-    st.sampled_from(["0.01", "0.01", "0.037", "-0.005", "1e20"]),
+    st.one_of(st.integers(90, 110), st.sampled_from(["2097152.000000000001", "2047.5", "1e-12", "90000000000000"])),
+    st.sampled_from(["0.01", "0.01", "0.037", "-0.005", "1e-12", "92233720368.547758", "1e20"]),
 )
-"""Account, time (ms), the exchange's number, size, leg, price, fee. The last fee is one that no market has."""
+"""Account, time (ms), the exchange's number, size, leg, price, fee. The last fee is one that no market has; others
+fit no unit of their context, or are at its end."""
 
 
 def _id(index: int) -> str:

@@ -96,7 +96,9 @@ def changed(con: duckdb.DuckDBPyConnection, at_once: int = 5) -> list[str]:
         return [str(each) for each in sum_differences(lambda statement: con.execute(statement).fetchall())]
 
 
-MONEY = st.decimals("-1000", "1000", places=8)
+AT_ENDS = ("-0.000000000001", "2097152.000000000001", "9223372.036854775808", "1000000000000000.5")
+"""They need other units than amounts of a grid, or are at the end of what so many units are."""
+MONEY = st.decimals("-1000", "1000", places=8) | st.sampled_from([Decimal(text) for text in AT_ENDS])
 RECORDS = st.one_of(
     st.builds(
         lambda day, minute, **values: execution(
@@ -108,7 +110,8 @@ RECORDS = st.one_of(
         symbol=st.sampled_from(["BTCUSDT", "ETHUSDT"]),
         direction=st.sampled_from(["long", "short"]),
         price=st.decimals("0.00000001", "200000", places=8),
-        qty=st.decimals("0.001", "1000", places=4),
+        qty=st.decimals("0.001", "1000", places=4)
+        | st.sampled_from([Decimal("0.0012345678"), Decimal("922.3372036855")]),
         fee=MONEY,
         realised_pnl=MONEY,
         exec_type=st.sampled_from(["Trade", "Trade", "Funding", "BustTrade"]),

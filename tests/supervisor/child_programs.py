@@ -245,9 +245,19 @@ def looks(account, url, queue, held, conn):
             "closed": memory_is_closed(),
             "changed": are_changed(),
             "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
+            "draws": _draws_progress(),
         }
     )
     conn.recv()
+
+
+def _draws_progress():
+    """Whether DuckDB would draw the progress of a long statement on our standard output."""
+    import duckdb
+
+    with duckdb.connect() as con:
+        [(draws,)] = con.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+        return draws
 
 
 def _descriptors():

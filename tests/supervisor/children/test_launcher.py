@@ -98,6 +98,7 @@ def test_a_fresh_child_has_one_thread_its_own_descriptors_and_randomness_of_its_
             assert message["collects"]
             assert message["core"] == 0
             assert not message["closed"]
+            assert not message["draws"]
         for what in ("random", "uuid", "secret"):
             assert len({message[what] for message in place.messages}) == 2, what
         forks = psutil.Process(place.server)

@@ -68,9 +68,18 @@ def test_other_settings_are_tried_and_checked_as_those_of_the_file(place):
     assert (code, "--set caps.max_open_orders=none" in text) == (ExitCode.CONFIG, True)
     text, code = refused(place, "--set", "grid_step")
     assert (code, text.startswith("--set: grid_step: expected KEY=VALUE")) == (ExitCode.CONFIG, True)
+    text, code = refused(place, "--set", "strat_id=other")
+    assert (code, "strat_id: expected a setting to try, got a name" in text) == (ExitCode.CONFIG, True)
     text, code = refused(place, "--set", "session_loss_limit=5")
     assert (code, "expected account.caps.session_loss_limit, got `session_loss_limit`" in text) == (4, True)
     assert "account.caps.max_margin" not in refused(place, "--set", "max_margin=5")[0]
+
+
+@pytest.mark.parametrize("key", ["account.api_key", "paper.keys.x", "settings.accounts.0.api_key"])
+def test_a_secret_is_not_tried(place, key):
+    """It was kept with the results, and would be listed."""
+    text, code = refused(place, "--set", f"{key}=hush")
+    assert (code, f"expected a setting to try, got `{key}`" in text, "hush" in text) == (ExitCode.CONFIG, True, False)
 
 
 def test_what_is_missing_is_named_with_what_would_help(place):

@@ -177,6 +177,11 @@ def test_the_log_of_the_bot_it_replaces(run: Run, tmp_path: Path) -> None:
         "2 of 11 lines of original-console.log are other messages",
         "the log does not say whether an order is long or short: levels are compared by side and price",
     ]
+    empty = tmp_path / "empty.log"
+    empty.touch()
+    error = run("log", f"alice/{LIVE}", str(empty), "--map", console).exception
+    assert isinstance(error, CommandError)
+    assert (error.code, "none in 0 lines; does the map fit?" in error.text) == (ExitCode.NOTHING, True)
 
 
 def test_the_log_of_its_shadow_mode_in_json(run: Run, tmp_path: Path) -> None:

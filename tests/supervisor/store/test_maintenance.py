@@ -343,8 +343,8 @@ def test_the_next_backup_removes_what_a_killed_one_has_left(tmp_path: Path) -> N
 def test_pairs_follow_a_burst_at_once_where_somebody_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_read: bool
 ) -> None:
-    """Each question matches what waits: five seconds of two million."""
-    monkeypatch.setattr("supervisor.store.writer_process.MANY", 4)
+    """Each question matches what waits: three seconds of two million."""
+    monkeypatch.setattr("supervisor.store.writer_process.MOST_WHILE_READ", 4)
     monkeypatch.setattr("supervisor.store.writer_process.KEEP_UP", 8)
     recorder = make_recorder(tmp_path, segment_bytes=4000)
     for number in range(1, 61):
