@@ -129,14 +129,16 @@ def _load_lines(con: duckdb.DuckDBPyConnection, table: str, layout: Layout, part
     before = [names[at] for at in differs]
     same = {name: value for name, value in zip(names, heads[0], strict=True) if name not in before}
     prefixes = {head: "".join([_in_a_line(head[at]) + SEP for at in differs]) for head in distinct} if differs else {}
-    values, source = _lines_values(table, layout, tuple(before), frozenset(same))
+    nulls = frozenset(name for name, value in same.items() if value is None)
+    alike = (table, layout, tuple(before), frozenset(same), nulls)
+    values, source = _lines_values(*alike)
     with memory_file() as (file, path):
         for piece in _prefixed(parts, heads, prefixes):
             file.write(piece)
         file.flush()
         count = sum([part.count for part in parts])
         if table == CONTEXT_TABLE and not into:
-            put_rows(con, _lines_putting(table, layout, tuple(before), frozenset(same)), same, count, path)
+            put_rows(con, _lines_putting(*alike), same, count, path)
             return
         sql = (
             f"INSERT INTO {into or as_stored(table)} ({_listed(kept_types(table))}) {kept_query(table, values, source)}"
@@ -174,9 +176,10 @@ _MARKS: Final = frozenset(("\n", END, "\0", SEP, NULL))
 
 @functools.lru_cache(maxsize=512)
 def _lines_values(
-    table: str, layout: Layout, before: tuple[str, ...], same: frozenset[str]
+    table: str, layout: Layout, before: tuple[str, ...], same: frozenset[str], nulls: frozenset[str]
 ) -> tuple[Mapping[str, str], str]:
-    """Expressions of the columns that users read, of which some are `$NAME`, and the source that has the others.
+    """Expressions of the columns that users read, of which some are `$NAME`, and the source that has the others. Those
+    in `nulls` are NULL.
 
     Raise CodecError for a record that fits no row.
     """
@@ -188,7 +191,8 @@ def _lines_values(
         if column.name in read:
             values[column.name] = value_sql(column, f'"{column.name}"')
         elif column.name in same:
-            values[column.name] = value_sql(column, f"CAST(${column.name} AS {_read_type(table, column)})")
+            value = "NULL" if column.name in nulls else f"${column.name}"
+            values[column.name] = value_sql(column, f"CAST({value} AS {_read_type(table, column)})")
         else:  # written before the type had that field
             raise CodecError(f"records of {table} have no {column.name}")
     how = (
@@ -205,9 +209,11 @@ def _read_type(table: str, column: Column) -> str:
 
 
 @functools.lru_cache(maxsize=512)
-def _lines_putting(table: str, layout: Layout, before: tuple[str, ...], same: frozenset[str]) -> Putting:
-    values, source = _lines_values(table, layout, before, same)
-    return putting(values, source, frozenset(name for name, value in values.items() if "$" in value))
+def _lines_putting(
+    table: str, layout: Layout, before: tuple[str, ...], same: frozenset[str], nulls: frozenset[str]
+) -> Putting:
+    values, source = _lines_values(table, layout, before, same, nulls)
+    return putting(values, source, same & values.keys(), nulls=nulls)
 
 
 def _listed(names: Iterable[str]) -> str:
