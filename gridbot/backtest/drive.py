@@ -72,9 +72,12 @@ class Drive:
         while True:
             due_us = loop.next_us()
             heap_us = FAR if due_us is None else due_us
-            tick = worker.due or worker.next_due()
             mark, trade = exchange.dues or exchange.next_dues()
-            now_us = min(heap_us, tick.tick_due_us, mark.mark_due_us, trade.trade_due_us)
+            next_us = min(heap_us, mark.mark_due_us, trade.trade_due_us)
+            if worker.owes and not worker.may_wait(next_us):
+                worker.look()
+            tick = worker.due or worker.next_due()
+            now_us = min(next_us, tick.tick_due_us)
             if now_us >= until_us:
                 break
             self.looks += 1
@@ -84,7 +87,7 @@ class Drive:
             if heap_us == now_us:
                 exchange_did, worker_did = loop.turn(now_us)
                 if worker_did:
-                    worker.look()
+                    worker.happened()
                 if exchange_did:
                     exchange.look(loop.exchange_touched.take())
             elif tick.tick_due_us == now_us:
@@ -113,6 +116,7 @@ class Drive:
     @property
     def quiet_until_us(self) -> int:
         """When (µs UTC) somebody next has to see a price, or the run ends, while nothing happens but that."""
+        self._at_worker.look()
         tick = self._at_worker.due or self._at_worker.next_due()
         mark, trade = self._at_exchange.dues or self._at_exchange.next_dues()
         return min(self._until_us, tick.tick_due_us, mark.mark_due_us, trade.trade_due_us)

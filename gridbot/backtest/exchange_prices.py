@@ -80,7 +80,10 @@ class ExchangePrices:
         cursor, market = line.trades, self._venue.markets[line.symbol]
         count = cursor.go_before(ms)
         if count and cursor.seen is not None:
-            market.jump(cursor.seen, count)
+            opened = cursor.at
+            if opened is None or cursor.seen.day != cursor.day:
+                opened = line.feed.open(cursor.seen.day)
+            market.jump(cursor.seen, count, opened)
         if market.has_marks:
             market.revalue(marks_ms)
 
@@ -93,7 +96,8 @@ class ExchangePrices:
             if cursor.day == place.day and cursor.index < place.at:  # more of the same millisecond
                 count += cursor.go_behind(Place(place.day, place.at - 1))
             if count and cursor.seen is not None:
-                self._venue.markets[line.symbol].jump(cursor.seen, count)
+                opened = line.feed.open(cursor.seen.day)
+                self._venue.markets[line.symbol].jump(cursor.seen, count, opened)
 
     # ------------------------------------------------------------------ where to look next
 

@@ -139,7 +139,9 @@ class QuietStops:
         runner = self._worker.runners.get(symbol)
         if runner is None or runner.risk_state.halted:
             return ALL
-        quiet = runner.quiet_interval
+        quiet = None if runner.is_shadow else runner.settle()
+        if quiet is None:
+            quiet = runner.quiet_interval
         if quiet is None:
             return NOTHING
         known = self._quiet.get(symbol)

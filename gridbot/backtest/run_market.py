@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from gridbot.backtest.premiums import Premiums
-from gridbot.backtest.symbol_feed import Place, SymbolFeed
+from gridbot.backtest.symbol_feed import OpenDay, Place, SymbolFeed
 from gridbot.core.events import TickerEvent
 from gridbot.core.price_limits import price_limits
 from gridbot.core.vocabulary import Side
@@ -98,9 +98,8 @@ class RunMarket(SymbolMarket):
         self._to(side, ticks, now_ms)
         return None
 
-    def jump(self, place: Place, count: int) -> None:
-        """`count` trades have passed that met no order, the last of them at `place`."""
-        opened = self._feed.open(place.day)
+    def jump(self, place: Place, count: int, opened: OpenDay) -> None:
+        """`count` trades have passed that met no order, the last of them at `place`, of a day that is open."""
         index = place.at
         self.newest = place
         self.seq += count

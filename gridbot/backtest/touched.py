@@ -13,19 +13,20 @@ Symbols = Collection[str] | None
 class Touched:
     """One for each who looks. Something may have happened to all of them at first."""
 
-    __slots__ = ("_symbols",)
+    __slots__ = ("symbols",)
 
     def __init__(self) -> None:
-        self._symbols: set[str] | None = None
+        self.symbols: set[str] | None = None
+        """Which they are so far; None: all."""
 
     def note(self, about: Symbols) -> None:
         """Something has happened to these; None: to all."""
         if about is None:
-            self._symbols = None
-        elif self._symbols is not None:
-            self._symbols.update(about)
+            self.symbols = None
+        elif self.symbols is not None:
+            self.symbols.update(about)
 
     def take(self) -> Symbols:
         """Which they are; None: all. Nothing has happened since then."""
-        found, self._symbols = self._symbols, set()
+        found, self.symbols = self.symbols, set()
         return found

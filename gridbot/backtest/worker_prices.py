@@ -43,6 +43,8 @@ class WorkerPrices:
         """Up to here (ms UTC) nobody of all lines has a price that the worker has not."""
         self.due: Line | None = None
         """The line with the next price to look at, while it is the same."""
+        self.owes = False
+        """Whether something has happened since somebody looked where that is (`look`)."""
 
     def next_due(self) -> Line:
         """Look for `due`."""
@@ -65,9 +67,9 @@ class WorkerPrices:
             self.hear_all()
         self._hear(line, ms)
         line.tickers.go_behind(place)
-        line.looked = None  # its answer may be another
+        line.looked, line.tick_due_us, self.due = None, FAR, None  # its answer may be another
         self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, self._loop.now_us))
-        self.look((ms, line.number))
+        self.happened()
 
     def before_worker(self, about: Symbols) -> None:
         """Give the worker the newest prices of before now, of the symbols that it looks at next; None: of all."""
@@ -152,24 +154,38 @@ class WorkerPrices:
 
     # ------------------------------------------------------------------ where to look next
 
-    def look(self, seen: tuple[int, int] | None = None) -> None:
-        """Something has happened to the worker: where it has to look next may be elsewhere.
-
-        `seen` is the price that it has just seen, by time (ms UTC) and number of the line; without one each line is
-        brought up to date before it is looked at.
-        """
+    def happened(self) -> None:
+        """Something has happened to the worker: where it has to look next may be elsewhere."""
         self._heard = -1, None
         worker = self._worker
         if worker.is_ready and not self._was_ready:
             self._begin()
         if self._was_ready:
             worker.plan()
-            waits = worker.something_waits
+            self.owes = True
+
+    def may_wait(self, until_us: int) -> bool:
+        """Whether no price of a line that has to be looked at again comes before something else happens, at a time
+        (µs UTC): then it is looked at after that, once for both."""
+        touched, by_symbol, before_ms = (
+            self._worker.touched.symbols,
+            self._by_symbol,
+            (until_us - self._ticker_us) // 1000,
+        )
+        for symbol in by_symbol if touched is None or self._sees_all else (*touched, *self._unsteady):
+            if by_symbol[symbol].tickers.next_ms <= before_ms:
+                return False
+        return True
+
+    def look(self) -> None:
+        """Look where the worker has to look next, if something has happened. Each line is brought up to date before."""
+        if self.owes:
+            self.owes = False
+            waits = self._worker.something_waits
             for line in self._to_look_at(waits=waits):
                 if not self._sees_as_looked(line, waits=waits):
-                    if seen is None:
-                        self.hear(line.symbol)
-                    self._look_at(line, seen, waits=waits)
+                    self.hear(line.symbol)
+                    self._look_at(line, waits=waits)
 
     def _begin(self) -> None:
         """The worker is ready: it has the newest prices."""
@@ -194,7 +210,7 @@ class WorkerPrices:
             return True  # whatever has happened, no tick before it can be one
         return not waits and line.looked is not None and line.looked.holds()
 
-    def _look_at(self, line: Line, now: tuple[int, int] | None, *, waits: bool) -> None:
+    def _look_at(self, line: Line, *, waits: bool) -> None:
         cursor = line.tickers
         low, high = self._stops.of_worker(line.symbol, waits=waits)
         line.looked = None if waits else self._stops.steady(line.symbol)
@@ -211,8 +227,6 @@ class WorkerPrices:
         line.sees_next = low > high
         if wanted == line.tick_range and is_ahead(line.tick_stop, cursor):
             return
-        if now is not None:  # until now it was quiet there
-            self._hear(line, now[0] + (line.number < now[1]))
         line.tick_range = wanted
         self.due = None
         place = None if moment_ms == FAR else cursor.at_or_after(moment_ms)

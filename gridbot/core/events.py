@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 from gridbot.core.execution_types import ExecType
 from gridbot.core.quick_values import quick_value
@@ -190,6 +190,7 @@ class CoinBalance(NamedTuple):
         return self.usd_value / self.balance if self.balance and self.usd_value else None
 
 
+@final
 @quick_value(frozen=True, slots=True)
 class WalletEvent:
     """The settle coin's row and the account totals, in coin units (USDT) and USD respectively.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import final
 
 from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import Direction, Side
@@ -75,6 +76,7 @@ class PlaceLimitIntent:
     level: int
 
 
+@final
 @quick_value(frozen=True, slots=True)
 class CancelIntent:
     """Cancel the order with this `key`; `reason` is rebuild, duplicate, side_mismatch or outside_grid."""

@@ -120,6 +120,11 @@ class Strategy(Protocol):
         """As `quiet_interval`, with the answer that each ticker inside gets, the same object each time."""
         ...
 
+    @property
+    def opening_interval(self) -> tuple[Decimal, Decimal] | None:
+        """As `known_interval`, where the answer asks for no cancel: inside, it differs by nothing but closes."""
+        ...
+
     def on_event(self, event: Event, limit_orders: LimitOrders, /) -> Sequence[Intent]:
         """Decide. Tickers and executions always come, other events as the kind's `wants` says.
 

@@ -23,6 +23,9 @@ __all__ = ["Placement"]
 
 ZERO = Decimal(0)
 _NOT_COVERED = Refusal.NOT_COVERED
+LONG, SHORT = Direction.LONG, Direction.SHORT
+ROUTINE: Final = frozenset({Refusal.LEVEL_TAKEN, Refusal.NOT_COVERED})
+"""The level waits until its old order is gone, or until there is a position to close."""
 WIRE_ORDER: Final = itemgetter(0, 1)
 """Closes before opens, the nearest price first."""
 _Level = tuple[bool, Decimal, Decimal, PlaceLimitIntent]
@@ -82,7 +85,7 @@ class Placement:
         covers: dict[Direction, bool] = {}
         with self._orders.batch:
             for intent in intents:
-                if isinstance(intent, CancelIntent):
+                if type(intent) is CancelIntent:
                     self._orders.cancel(intent.key, intent.reason)
                     covers.clear()  # a close that had not left is gone at once
                     continue
@@ -125,6 +128,31 @@ class Placement:
         self._refused = refused
         if len(refused) == len(intents):
             self.settled.note(intents, moment, refused, places)
+
+    @property
+    def covers_a_close(self) -> bool:
+        """Whether a leg may be large enough for one more close."""
+        return self._covers_a_close(LONG) or self._covers_a_close(SHORT)
+
+    def settle(self, intents: Sequence[Intent]) -> bool:
+        """Refuse all of these as `act` would where no leg covers a close: False, and nothing is done, where there is
+        anything but closes.
+
+        Nobody sees that it came sooner: such refusals are no news, and neither are those of before.
+        """
+        if not ROUTINE.issuperset(self.refusals):
+            return False
+        if not intents or self.settled.is_bare(intents):
+            return True
+        moment = self.settled.moment()
+        refused: dict[tuple[Direction, int], Refusal] = {}
+        for intent in intents:
+            if type(intent) is CancelIntent or not intent.reduce_only:
+                return False
+            refused[intent.direction, intent.ticks] = _NOT_COVERED
+        self._refused = refused
+        self.settled.note(intents, moment, refused, ())
+        return True
 
     def _covers_a_close(self, direction: Direction) -> bool:
         """Whether the position may be large enough for one more close, as small as the exchange takes it."""
@@ -169,8 +197,8 @@ class Placement:
 
     def _record_refusal(self, proposal: Proposal, refusal: Refusal) -> None:
         """Only the first of a series for a level: a record at each tick would drown everything else (incident L12)."""
-        if refusal in (Refusal.LEVEL_TAKEN, Refusal.NOT_COVERED):
-            return  # routine: the level waits until its old order is gone, or until there is a position to close
+        if refusal in ROUTINE:
+            return
         state = self._risk_state
         self._context.tallies.refused(state.strat_id, refusal)
         self._context.recorder.record(

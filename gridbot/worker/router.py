@@ -123,7 +123,7 @@ class Router:
             self._context.recorder.record(builders.of_wallet(wallet, source=source))
 
     def _on_private(self, event: PrivateEvent) -> None:
-        if isinstance(event, WalletEvent):
+        if type(event) is WalletEvent:
             self.on_wallet(event, "stream")
             return
         if self._saw is not None and isinstance(event, (ExecutionEvent, OrderUpdateEvent)):

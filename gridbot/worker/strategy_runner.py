@@ -197,6 +197,17 @@ class StrategyRunner:
         """Work that the next price would find undone: the views of a changed book, the decision. Off the hot path."""
         self.engine.prepare(self.book.limit_orders)
 
+    def settle(self) -> tuple[Decimal, Decimal] | None:
+        """Decide at the last price, and refuse what the next one would only refuse: closes that no leg covers.
+
+        Where that is all: the prices (as `quiet_interval`) at which nothing but such closes is asked for. Else None.
+        """
+        if self.placement.covers_a_close:
+            return None
+        self.engine.prepare(self.book.limit_orders)
+        known = self.engine.known_interval
+        return self.engine.opening_interval if known is not None and self.placement.settle(known[2]) else None
+
     @property
     def quiet_interval(self) -> tuple[Decimal, Decimal] | None:
         """Prices from low to high (USDT, both included) at which a ticker changes nothing but the price; None: unknown.

@@ -188,6 +188,29 @@ async def test_an_answer_that_nothing_but_a_leg_can_change_is_not_looked_at_agai
     assert [order.ticks for order in bench.orders] == [501_000], "there is something to close now"
 
 
+async def test_closes_that_no_leg_covers_are_refused_before_a_price_comes_and_nothing_else_is() -> None:
+    bench = trading()
+    placement, closes = bench.runner.placement, [place(501_000, Side.SELL), place(502_000, Side.SELL)]
+    for more in (place(499_000), CancelIntent("BTCUSDT", "k1", "rebuild", Side.SELL, 503_000, Direction.LONG)):
+        mixed = [*closes, more]
+        assert not placement.settle(mixed)
+        assert not placement.is_settled(mixed)
+        assert not placement.refused
+    assert not placement.covers_a_close
+    assert placement.settle(closes)
+    assert placement.is_settled(closes)
+    assert placement.refusals == {Refusal.NOT_COVERED: 2}
+    bench.runner.on_position_update(position(Direction.LONG, "0.03"), source="rest")
+    assert not placement.is_settled(closes)
+    assert placement.covers_a_close, "one of them can be sent"
+    assert bench.runner.settle() is None
+    assert not bench.orders
+    assert refusals(bench) == []
+    bench.runner.pause()
+    placement.act([place(499_000)])
+    assert not placement.settle([]), "whoever asks what is wanted in vain is told of it until the next decision"
+
+
 async def test_a_level_that_the_engine_holds_for_free_is_tried_again_when_its_old_order_is_gone() -> None:
     """An order that is being withdrawn is none for the engine, so its end is no news for it: the same object again."""
     bench = trading()

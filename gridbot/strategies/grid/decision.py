@@ -15,8 +15,9 @@ from gridbot.core.vocabulary import Direction, Side
 from gridbot.strategies.grid.grid_memory import GridMemory, plan_of, rebuilt
 from gridbot.strategies.grid.known_interval import Edges, Eligibility
 from gridbot.strategies.grid.leg_decision import LevelOrders, decide_levels, most_orders, sort_out
+from gridbot.strategies.grid.plan import Plan
 
-__all__ = ["Decision", "OrdersView", "decide", "judge"]
+__all__ = ["Decision", "OrdersView", "decide", "edges_of_opens", "judge"]
 
 _DIRECTIONS = (Direction.LONG, Direction.SHORT)
 
@@ -46,7 +47,8 @@ def judge(
     most = most_orders(plan)
     intents: list[Intent] = []
     edges: Edges | None = None
-    recognisable = isinstance(orders, LimitOrders)
+    shown = orders if isinstance(orders, LimitOrders) else None
+    recognisable = shown is not None
     for direction in _DIRECTIONS:
         of_leg = orders[direction]
         if len(of_leg) > most:
@@ -55,7 +57,7 @@ def judge(
             intents.extend(make.cancels(of_leg, direction, "rebuild"))
             recognisable = False
             continue
-        resting = orders.sides(direction) if isinstance(orders, LimitOrders) else _sides(of_leg)
+        resting = _sides(of_leg) if shown is None else shown.sides(direction)
         if len(resting) != len(of_leg):
             of_leg = sort_out(plan, direction, of_leg, make, intents)
             resting = _sides(of_leg)
@@ -63,6 +65,22 @@ def judge(
             edges = edges or rule.at(plan, price)
             decide_levels(plan, direction, of_leg, resting, edges, make, intents)
     return memory, tuple(intents), edges, recognisable
+
+
+def edges_of_opens(plan: Plan, price: Decimal, orders: LimitOrders, rule: Eligibility) -> Edges | None:
+    """What would change the answer at a price, where closes do not count; as `judge` gives it.
+
+    For orders of which the answer asks for no cancel.
+    """
+    edges: Edges | None = None
+    for direction in _DIRECTIONS:
+        resting = orders.sides(direction)
+        for _, ticks, _, buys in plan.opens[direction]:
+            if ticks not in resting:
+                if edges is None:
+                    edges = rule.at(plan, price)
+                edges.note(ticks, buys=buys)
+    return edges
 
 
 def _sides(orders: Iterable[LimitOrder]) -> dict[int, Side]:

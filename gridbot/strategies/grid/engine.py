@@ -25,7 +25,7 @@ from gridbot.core.instrument import Instrument
 from gridbot.core.intents import Intent, LimitOrders
 from gridbot.core.vocabulary import Side
 from gridbot.strategies.base import Wish
-from gridbot.strategies.grid.decision import OrdersView, judge
+from gridbot.strategies.grid.decision import OrdersView, edges_of_opens, judge
 from gridbot.strategies.grid.grid_memory import (
     GridMemory,
     GridSetup,
@@ -111,6 +111,15 @@ class GridEngine:
         if known is None or known.version != self._known_version or self._known_low > self._known_high:
             return None
         return self._known_low, self._known_high, self._known_answer
+
+    @property
+    def opening_interval(self) -> tuple[Decimal, Decimal] | None:
+        """As `known_interval`, where the answer asks for no cancel: inside, it differs by nothing but closes."""
+        known = self.known_interval
+        if known is None or self._known_orders is None or self.last_price is None:
+            return None
+        plan = plan_of(self._memory)
+        return self._rule.holds(plan, edges_of_opens(plan, self.last_price, self._known_orders, self._rule))
 
     def state(self) -> GridState:
         """Everything that has to survive a restart. Save it at start and whenever `state_version` has changed."""

@@ -41,6 +41,18 @@ class Edges:
         self.last_buy = 0
         self.last_sell = 2 * plan.highest
 
+    def note(self, ticks: int, *, buys: bool) -> None:
+        """A level without an order, as `decide_levels` notes it."""
+        if buys:
+            if ticks > self.buy_limit:
+                self.next_buy = min(self.next_buy, ticks)
+            else:
+                self.last_buy = max(self.last_buy, ticks)
+        elif ticks < self.sell_limit:
+            self.next_sell = max(self.next_sell, ticks)
+        else:
+            self.last_sell = min(self.last_sell, ticks)
+
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:

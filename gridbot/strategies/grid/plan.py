@@ -11,6 +11,8 @@ from gridbot.strategies.grid.ladder import WAIT, Grid, Level
 __all__ = ["Plan"]
 
 _BUY = Side.BUY
+LevelToPlace = tuple[int, int, Side, bool]
+"""Index, ticks, side, whether that is a Buy."""
 
 
 class Plan:
@@ -20,14 +22,15 @@ class Plan:
     What only a decision looks at is worked out when one does: after several fills that is the last plan alone.
     """
 
-    __slots__ = ("_sides", "_walk", "_wanted", "grid", "high", "highest", "intents", "low", "lowest")
+    __slots__ = ("_opens", "_sides", "_walk", "_wanted", "grid", "high", "highest", "intents", "low", "lowest")
 
     def __init__(self, grid: Grid, intents: dict[Direction, list[PlaceLimitIntent | None]]) -> None:
         self.grid = grid
         self.intents = intents
         self.lowest, self.highest = grid.levels[0].ticks, grid.levels[-1].ticks
         self.low, self.high = grid.low, grid.high
-        self._walk: tuple[tuple[int, int, Side, bool], ...] | None = None
+        self._walk: tuple[LevelToPlace, ...] | None = None
+        self._opens: dict[Direction, tuple[LevelToPlace, ...]] | None = None
         self._sides: dict[int, Side | None] | None = None
         self._wanted: dict[int, Side] | None = None
 
@@ -39,8 +42,8 @@ class Plan:
         return cls(grid, _kept(before, grid))
 
     @property
-    def walk(self) -> tuple[tuple[int, int, Side, bool], ...]:
-        """The levels with a side, in the order they are placed: (index, ticks, side, whether it is a Buy)."""
+    def walk(self) -> tuple[LevelToPlace, ...]:
+        """The levels with a side, in the order they are placed."""
         if self._walk is None:
             levels = self.grid.levels
             self._walk = tuple(
@@ -52,6 +55,16 @@ class Plan:
                 ]
             )
         return self._walk
+
+    @property
+    def opens(self) -> dict[Direction, tuple[LevelToPlace, ...]]:
+        """Of these the ones that open each leg."""
+        if self._opens is None:
+            self._opens = {
+                direction: tuple([each for each in self.walk if each[2] is not direction.close_side])
+                for direction in Direction
+            }
+        return self._opens
 
     @property
     def sides(self) -> dict[int, Side | None]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gridbot.strategies.grid.engine as engine_module
-from gridbot.core import LimitOrders
+from gridbot.core import CancelIntent, LimitOrders
 from gridbot.strategies.grid import GridConfig, GridEngine
 from gridbot.strategies.grid.decision import judge
 from tests.case_table import case_table
@@ -190,6 +190,41 @@ def test_the_quiet_interval_is_exactly_where_a_fresh_engine_says_nothing(start, 
             assert quiet
         elif interval is not None and Fraction(price) % Fraction(tick) == 0:
             assert not quiet, "a whole tick beside the interval is quiet as well: the interval is too small"
+
+
+def opens_of(intents) -> set[tuple[Any, int]]:
+    return {(i.direction, i.ticks) for i in intents if not getattr(i, "reduce_only", False)}
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    start=st.integers(97_500, 102_500),
+    missing=st.sets(st.tuples(st.sampled_from([LONG, SHORT]), st.integers(0, 10)), max_size=8),
+    probes=st.lists(st.integers(97_500, 102_500), max_size=20),
+)
+def test_the_opening_interval_is_exactly_where_all_but_the_closes_of_an_answer_stays(start, missing, probes):
+    made, book = settled(tick="0.01", count=10, step="0.5")
+    for direction, index in missing:
+        ticks = made.grid.levels[index].ticks
+        for order in [o for o in book.orders[direction] if o.ticks == ticks]:
+            book.remove(direction, order.key)
+    answer = made.on_event(ticker(Decimal(start) / 1000), book.orders)
+    rest, narrow = opens_of(answer), made.known_interval
+    if narrow is None:
+        assert made.opening_interval is None
+        return
+    if any(isinstance(intent, CancelIntent) for intent in answer):
+        return
+    low, high = made.opening_interval
+    assert low <= narrow[0] <= narrow[1] <= high
+    state, grid = made.state(), made.grid
+    for price in [*(Decimal(probe) / 1000 for probe in probes), low, high, low - d("0.01"), high + d("0.01")]:
+        fresh = GridEngine(SYMBOL, instrument("0.01"), GridConfig(10, d("0.5")), "grid-1", restored=state)
+        stays = opens_of(fresh.on_event(ticker(price), book.orders)) == rest and fresh.grid == grid
+        if low <= price <= high:
+            assert stays
+        elif price % d("0.01") == 0 and (price in (low - d("0.01"), high + d("0.01"))):
+            assert not stays, "the rest of the answer stays beside the interval as well: it is too small"
 
 
 # ---------------------------------------------------------------------- prepared answers
