@@ -31,7 +31,7 @@ def leg_curves(span: Span) -> str:
     rows = f"""
         SELECT seq, epoch_ms(local_ts) AS at_ms, strategy, symbol, direction, shadow, size, entry_price, mark_price,
             liq_price, CASE WHEN size > 0 AND mark_price > 0 AND liq_price > 0
-                THEN abs(mark_price - liq_price) / mark_price END AS distance
+                THEN (mark_price - liq_price) * if(direction = 'long', 1, -1) / mark_price END AS distance
         FROM position_events WHERE {span.within("local_ts")}{span.own}"""
     return span.thinned(
         rows,
