@@ -6,7 +6,7 @@ from typing import Final
 
 from gridbot.report.span_sql import AT, FEWEST_BUCKETS, Span
 
-__all__ = ["fills", "ladders", "leg_curves", "legs", "price_curves", "price_ends", "price_gaps"]
+__all__ = ["GAP_S", "fills", "ladders", "leg_curves", "legs", "price_curves", "price_ends", "price_gaps"]
 
 GAP_S: Final = 180
 """Prices that are apart by more, and by three times their usual distance, have a gap between them."""
