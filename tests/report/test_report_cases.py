@@ -23,6 +23,8 @@ from gridbot.report.headline import cards
 from gridbot.report.report_page import render, split_lines
 from gridbot.report.report_span import DAY_MS
 from gridbot.store.reading import database_path
+from supervisor.store import record_questions
+from supervisor.store.query import ask_all
 from tests.report.grid_session import CONFIG, START_MS, GridSession, facts_of, store, trade
 
 D = Decimal
@@ -291,6 +293,9 @@ def test_a_mark_beyond_the_liquidation_price_is_said_so(records: Path) -> None:
     assert (card.figure, card.tone) == ("−5.00 %", "down")
     assert card.line.startswith("of the price, beyond its liquidation price: BTCUSDT short")
     assert "−4.17 % (beyond it)" in render(figures, START_MS)
+    [listed] = ask_all(records, [record_questions.positions(record_questions.Asked())])
+    found = [dict(zip(listed.columns, row, strict=True)) for row in listed.rows]
+    assert [row["liq_distance"] for row in found if row["account"] == "beyond"] == [D("-4.17"), D("18.75")]
 
 
 def test_what_was_booked_without_a_trade_is_no_inventory(records: Path) -> None:

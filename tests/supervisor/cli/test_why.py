@@ -178,7 +178,8 @@ def test_one_strategy_in_full() -> None:
 
 
 def test_a_mark_beyond_the_liquidation_price_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    legs = [{**HELD["legs"][0], "liq": "62500", "liq_distance_percent": -4.15}]
+    leg = {"leg": "long", "size": "0.5", "entry": "60010", "leverage": "10", "liq": "62500", "multiplier_buy": "1"}
+    legs = [{**leg, "multiplier_sell": "1", "liq_distance_percent": -4.15}]
     monkeypatch.setitem(Client.answers, "alice", [{**HELD, "legs": legs}])
     assert "liquidation at 62500, the mark is 4.15 % beyond it" in run("alice/btc").output
 
