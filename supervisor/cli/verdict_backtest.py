@@ -189,7 +189,9 @@ def _with_price_at(day: Day, since_ms: int) -> Day:
     first = int(np.searchsorted(day.times_ms, since_ms))
     if first in (0, len(day)) or day.times_ms[first] == since_ms:
         return day
-    columns = {name: np.array(getattr(day, name)[first - 1 :]) for name in ("times_ms", "prices", "sizes", "sides")}
+    columns: dict[str, Any] = {
+        name: np.array(getattr(day, name)[first - 1 :]) for name in ("times_ms", "prices", "sizes", "sides")
+    }
     columns["times_ms"][0], columns["sizes"][0] = since_ms, 0  # nothing is traded then
     for column in columns.values():
         column.setflags(write=False)
