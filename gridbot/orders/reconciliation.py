@@ -205,7 +205,9 @@ def _after_executions(turn: Turn, who: Who, fresh: list[ExecutionEvent]) -> None
         run = replace(run, phase=Phase.LISTING, asked_ms=turn.now.wall_ms, cancels=cancels, paged=paged, report=report)
         turn.change(run=run, gap_from_ms=None)
         if who.number != turn.state.moment:
-            turn.change(owes_rest=False, set_back=turn.state.set_back.answered(turn.state.complete_to_ms))
+            now, complete_ms = turn.now, turn.state.complete_to_ms
+            set_back = turn.state.set_back.answered(complete_ms, now.exchange_ms, now.mono_s)
+            turn.change(owes_rest=False, set_back=set_back)
         turn.effects.append(AskListing(who))
 
 
