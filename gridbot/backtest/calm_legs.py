@@ -95,6 +95,7 @@ class _Calm:
     until_us: int
     wallet: Range
     available: Range
+    balance: Decimal
     spare: Decimal
 
     def has_legs(self) -> bool:
@@ -118,18 +119,18 @@ class _Together:
     """What all calms ask for, so that most readings need one look, whatever the number of symbols: at least as much as
     those ask for that are here, as nothing is given back when one goes."""
 
-    __slots__ = ("available", "spare", "until_us", "wallet")
+    __slots__ = ("available", "balance", "spare", "until_us", "wallet")
 
     def __init__(self) -> None:
         self.until_us = FAR
         self.wallet = self.available = EVER
-        self.spare = LEAST
+        self.balance = self.spare = LEAST
 
     def add(self, calm: _Calm) -> None:
         """Ask for what it asks for as well."""
         self.until_us = min(self.until_us, calm.until_us)
         self.wallet, self.available = _common(self.wallet, calm.wallet), _common(self.available, calm.available)
-        self.spare = max(self.spare, calm.spare)
+        self.balance, self.spare = max(self.balance, calm.balance), max(self.spare, calm.spare)
 
     def suits(self, wallet: Decimal, available: Decimal) -> bool:
         """Whether each is still calm, as far as it depends on money."""
@@ -145,7 +146,8 @@ class CalmLegs:
         self._spans: dict[str, _Span] = {}
         self._calms: dict[str, _Calm] = {}
         self._together = _Together()
-        self._spare: Decimal | None = None
+        self._balance: Decimal | None = None
+        self._spare = ZERO
         self._looked_at, self._looked_until_us = -1, -1
         """For which changes of the account, and up to when, these are known."""
 
@@ -154,10 +156,10 @@ class CalmLegs:
         account, changes = self._venue.account, self._venue.changes
         if changes == self._looked_at and until_us < self._looked_until_us:
             return
-        self._spare, self._looked_at = None, -1
+        self._balance, self._looked_at = None, -1
         if account.isolated or account.charges.tax:
             return
-        spare = account.wallet - account.order_maintenance
+        balance, maintenance = account.wallet, account.order_maintenance
         least_us = FAR
         for symbol, pair in self._venue.pairs.items():
             span = self._spans.get(symbol)
@@ -165,15 +167,16 @@ class CalmLegs:
                 span = self._spans[symbol] = self._new_span(symbol, pair)
             if span.until_us <= until_us:
                 return
-            spare += span.unrealised - span.maintenance
+            balance += span.unrealised
+            maintenance += span.maintenance
             least_us = min(least_us, span.until_us)
-        self._spare = spare
+        self._balance, self._spare = balance, balance - maintenance
         self._looked_at, self._looked_until_us = changes, least_us
 
     def uneasy(self, at_us: int) -> Collection[str]:
         """The symbols of which a reading that arrives up to then might change a size, now or later."""
-        spare, calms, runners = self._spare, self._calms, self._runners
-        if spare is None:
+        balance, spare, calms, runners = self._balance, self._spare, self._calms, self._runners
+        if balance is None:
             return runners.keys()
         self._look_at_legs()
         balances = self._balances()
@@ -192,9 +195,9 @@ class CalmLegs:
                     calms[symbol] = calm
                     self._together.add(calm)
             uneasy = runners.keys() - calms.keys()
-        if spare >= self._together.spare:
+        if spare >= self._together.spare and balance > self._together.balance:
             return uneasy
-        return {*uneasy, *(name for name, calm in calms.items() if spare < calm.spare)}
+        return {*uneasy, *(name for name, calm in calms.items() if spare < calm.spare or balance <= calm.balance)}
 
     def _balances(self) -> tuple[Decimal, Decimal] | None:
         """Wallet and available balance, where all strategies know them, and the same."""
@@ -264,7 +267,7 @@ class CalmLegs:
         limits, lasts_us = liq_limits(*prices, sizer.risk), self._ahead.leaves_us(symbol, wide, marks)
         if lasts_us <= at_us + self._lasting_us or not is_far_from_liq(long.leg, short.leg, limits):
             return None
-        keep = margin_to_keep(long.leg, short.leg, marks, limits)
+        keep = margin_to_keep(long.leg, short.leg, marks, limits, market.instrument.tiers)
         least, most = sorted(available * part for part in AVAILABLE)
         narrow = _between_entries(wide, last, (long.leg, short.leg), tick)
 
@@ -283,7 +286,7 @@ class CalmLegs:
         money = (wallet * wallets[0], wallet * wallets[1]), (least, most)
         return _Calm(
             *(sizer, long.leg, short.leg, long.multipliers, long.low_balance, limits),
-            *(min(stays_us, lasts_us - self._lasting_us), *money, keep),
+            *(min(stays_us, lasts_us - self._lasting_us), *money, keep.balance, keep.maintenance),
         )
 
 

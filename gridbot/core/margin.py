@@ -4,9 +4,9 @@ The only margin arithmetic, with `isolated_margin` for the other mode: the paper
 what-ifs all use it. Rules: docs/risk.md 7; captured figures: docs/bybit_streams.md 6, checked by
 tests/core/test_margin.py.
 
-Margins by tiers, of one leg and of orders are the exchange's published rules, the liquidation price is read off
-captured frames of a leg alone. The margins of a pair's legs are fits to a real account; the exchange's own figures come
-first.
+Margins by tiers, of one leg and of orders are the exchange's published rules, the liquidation price of a leg alone is
+read off captured frames. The pair's liquidation price and the margins of its legs are fits to a real account, and know
+one symbol only; the exchange's own figures come first.
 
 A rate and its deduction always belong to the tier of the value they are applied to. The margin is then continuous and
 grows with the value; with the tier of another value it would jump, or fall as the position grows.
@@ -134,34 +134,74 @@ def reserve_fee(taker_fee: Decimal, tax: Decimal = ZERO) -> Decimal:
 
 
 def liquidation_prices(
-    long: LegState, short: LegState, mark: Decimal, account: MarginBalance
+    long: LegState, short: LegState, mark: Decimal, account: MarginBalance, tiers: Sequence[RiskTier]
 ) -> tuple[Decimal | None, Decimal | None]:
     """Liquidation prices (long, short) of a symbol's legs in cross margin; None for a leg that has none.
 
-    Source: docs/bybit_streams.md 6.3. What the account has beyond its maintenance margin is used up when the mark price
-    goes so far against what the smaller leg does not hedge: only the bigger leg has a price. With nothing left it is
-    the mark price itself, so that a liquidation is due where, and only where, the mark has reached it.
+    Source: docs/bybit_streams.md 6.3. They are where the account's margin balance would equal its maintenance margin if
+    nothing but this symbol moved. With nothing left to lose it is the mark price for a leg alone, the entry price for
+    the bigger one of a pair. The mark price is never beyond them.
     """
     surplus = WIDE.subtract(long.size, short.size)
     if not surplus:
         return None, None
-    spare = max(ZERO, WIDE.subtract(account.balance, account.maintenance))
-    price = max(ZERO, WIDE.subtract(mark, WIDE.divide(spare, surplus)))
-    return (price, None) if surplus > 0 else (None, price)
+    price: Decimal | None = None
+    if long.size and short.size:
+        price = _pair_liquidation(long, short, account.balance, tiers)
+        if price is None:
+            return None, None
+    if price is None or WIDE.multiply(WIDE.subtract(mark, price), surplus) < 0:
+        spare = max(ZERO, WIDE.subtract(account.balance, account.maintenance))
+        price = WIDE.subtract(mark, WIDE.divide(spare, surplus))
+    return (max(ZERO, price), None) if surplus > 0 else (None, price)
+
+
+def _pair_liquidation(
+    long: LegState, short: LegState, total_equity: Decimal, tiers: Sequence[RiskTier]
+) -> Decimal | None:
+    """The fit for two legs: the price of the bigger one, None where its entry is not known.
+
+    What the account can lose, `total_equity` less the maintenance margin of both legs together (no relief for the
+    hedge), is spread over the surplus of the bigger leg, from its entry on. Of the account that was fitted mark and
+    entry were near each other. Far from the entry the open result counts twice, so that the price may be one that the
+    mark has passed while the account is whole: it does not hold there.
+    """
+    surplus = WIDE.subtract(long.size, short.size)
+    entry = (long if surplus > 0 else short).entry_price
+    if entry is None:
+        return None
+    pool = WIDE.subtract(total_equity, maintenance_margin(WIDE.add(long.value, short.value), tiers))
+    return entry if pool <= 0 else WIDE.subtract(entry, WIDE.divide(pool, surplus))
 
 
 def margin_to_keep(
-    long: LegState, short: LegState, marks: tuple[Decimal, Decimal], limits: tuple[Decimal, Decimal]
-) -> Decimal:
-    """What has to be left (USDT, at least) of an account's margin balance without its maintenance margin, for
-    liquidation prices to stay within limits while the mark price lies between two; 0: any will do.
+    long: LegState,
+    short: LegState,
+    marks: tuple[Decimal, Decimal],
+    limits: tuple[Decimal, Decimal],
+    tiers: Sequence[RiskTier],
+) -> MarginBalance:
+    """What an account has to have for liquidation prices to stay within limits, while the mark price lies between two.
 
-    `limits` are the highest for the long leg and the lowest for the short one.
+    `limits` are the highest for the long leg and the lowest for the short one. `balance` is the margin balance that has
+    to be exceeded; `maintenance` what has to be left of it (at least) without the maintenance margin. 0: any will do.
     """
     (lowest, highest), below, above = marks, limits[0] * _WITHIN_BELOW, limits[1] * _WITHIN_ABOVE
     surplus = WIDE.subtract(long.size, short.size)
+    if not surplus:
+        return MarginBalance(ZERO, ZERO)
     way = WIDE.subtract(highest, below) if surplus > 0 else WIDE.subtract(above, lowest)
-    return max(ZERO, WIDE.multiply(way, abs(surplus)))
+    left = max(ZERO, WIDE.multiply(way, abs(surplus)))
+    if not short.size or not long.size:
+        return MarginBalance(ZERO, left)
+    entry = (long if surplus > 0 else short).entry_price
+    if entry is None:
+        return MarginBalance(ZERO, ZERO)
+    way = WIDE.subtract(entry, below) if surplus > 0 else WIDE.subtract(above, entry)
+    if way < 0:  # also with nothing to lose
+        return MarginBalance(ZERO, left)
+    pool = maintenance_margin(WIDE.add(long.value, short.value), tiers)
+    return MarginBalance(WIDE.add(pool, WIDE.multiply(way, abs(surplus))), left)
 
 
 def fee_to_close(direction: Direction, leg: LegState, taker_fee: Decimal) -> Decimal:

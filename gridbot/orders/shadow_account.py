@@ -106,7 +106,7 @@ class ShadowPair:
         long, short = self.legs[Direction.LONG], self.legs[Direction.SHORT]
         prices: tuple[Decimal | None, Decimal | None] = (None, None)
         if self.instrument.tiers and self.mark is not None and account is not None:
-            at_long, at_short = liquidation_prices(long, short, self.mark, account)
+            at_long, at_short = liquidation_prices(long, short, self.mark, account, self.instrument.tiers)
             prices = self._shown(at_long), self._shown(at_short)
         return [
             PositionEvent(

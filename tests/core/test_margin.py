@@ -98,28 +98,38 @@ def test_broken_tiers_are_refused(tiers, message):
 
 
 def prices(long: LegState, short: LegState, equity: Decimal, mark: str = "100", maintenance: str = "0"):
-    return liquidation_prices(long, short, d(mark), MarginBalance(equity, d(maintenance)))
+    return liquidation_prices(long, short, d(mark), MarginBalance(equity, d(maintenance)), TIERS)
 
 
 def test_of_a_pair_the_bigger_long_has_a_price_below():
-    # 100 less 18 are spread over a surplus of 6, wherever the entries are
-    long, short = prices(leg("10", "130"), leg("4", "70"), d(100), maintenance="18")
+    # values 1000 + 400 = 1400: MM 1400 · 2 % − 10 = 18; pool 100 − 18 = 82; surplus 6: 100 − 82/6
+    long, short = prices(leg("10", "100"), leg("4", "100"), d(100))
     assert short is None
     assert long is not None
     assert round(long, 10) == d("86.3333333333")
 
 
 def test_of_a_pair_the_bigger_short_has_one_above():
-    long, short = prices(leg("4", "70"), leg("10", "130"), d(100), maintenance="18")
+    long, short = prices(leg("4", "100"), leg("10", "100"), d(100))
     assert long is None
     assert short is not None
     assert round(short, 10) == d("113.6666666667")
 
 
-def test_the_price_stays_where_it_is_as_the_mark_goes_towards_it():
-    # 13.7 coins are bare: a dollar of the mark is 13.7 of the equity
+def test_maintenance_of_a_pair_is_for_both_legs_without_relief():
+    # the hedged part counts: 1 + 1 coins at 400 are 800 USDT, MM 8
+    assert prices(leg("2", "400"), leg("1", "200"), d(100), mark="400")[0] == 400 - (100 - d("10"))
+
+
+def test_where_the_mark_would_be_beyond_the_fit_a_pair_goes_from_the_mark_on():
+    # 13.7 coins are bare: a dollar of the mark is 13.7 of the equity, of which the fit at 125 makes 130
     long, short = leg("29.9", "149.82"), leg("16.2", "150")
-    assert {prices(long, short, d(685) + d("13.7") * (mark - 150), str(mark))[0] for mark in (150, 125, 110)} == {100}
+    equity = {mark: d(685) + d("13.7") * (mark - 150) for mark in (150, 125, 110)}
+    told = [prices(long, short, equity[mark], str(mark))[0] for mark in equity]
+    assert told[0] is not None
+    assert round(told[0], 10) == d("113.3587518248")
+    assert told[1:] == [100, 100]
+    assert prices(short, long, equity[125], "175")[1] == 200
 
 
 def test_of_a_leg_alone_the_accounts_spare_margin_is_used_up_from_the_mark_on():
@@ -134,16 +144,31 @@ def test_a_long_is_never_liquidated_below_zero():
 
 
 @pytest.mark.parametrize("equity", ["10", "5", "-100"])
-def test_with_nothing_to_lose_it_is_at_the_mark(equity):
+def test_with_nothing_to_lose_it_is_at_the_mark_or_at_the_entry_of_a_pair(equity):
     assert prices(leg("10", "90"), FLAT, d(equity), maintenance="10") == (100, None)
     assert prices(FLAT, leg("10", "90"), d(equity), maintenance="10") == (None, 100)
-    assert prices(leg("10", "90"), leg("5", "90"), d(equity), maintenance="10") == (100, None)
-    assert prices(leg("5", "90"), leg("10", "90"), d(equity), maintenance="10") == (None, 100)
+    assert prices(leg("10", "90"), leg("5", "90"), d(equity)) == (90, None)
 
 
 def test_equal_or_no_legs_have_none():
     assert prices(leg("3", "100"), leg("3", "90"), d(10)) == (None, None)
     assert prices(FLAT, FLAT, d(10)) == (None, None)
+    assert prices(LegState(d(2)), leg("1", "100"), d(10)) == (None, None)
+    assert prices(leg("1", "100"), LegState(d(2)), d(10)) == (None, None)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(sizes=st.tuples(st.integers(1, 50), st.integers(1, 50)), equity=st.integers(-50, 3000))
+def test_at_the_price_of_a_pair_the_loss_equals_the_pool(sizes, equity):
+    big, small = sizes
+    long, short = leg(str(big), "100"), leg(str(small), "100")
+    got = prices(long, short, Decimal(equity))
+    pool = equity - maintenance_margin(long.value + short.value, TIERS)
+    if big > small and pool > 0 and got[0]:
+        assert abs((100 - got[0]) * (big - small) - pool) < d("1e-20")
+    if small > big and pool > 0 and got[1]:
+        assert abs((got[1] - 100) * (small - big) - pool) < d("1e-20")
+    assert sum(price is not None for price in got) == (big != small)
 
 
 # ---------------------------------------------------------------------- legs
@@ -191,11 +216,11 @@ def test_one_leg_and_equal_legs():
 def test_the_ambient_decimal_context_decides_nothing():
     arguments = (leg("7", "123.45"), leg("3", "122.1"), d("131.37"), TIERS, d("0.00055"))
     balance = MarginBalance(d("77.77"), d("1.23"))
-    expected = pair_margins(*arguments), liquidation_prices(*arguments[:3], balance)
+    expected = pair_margins(*arguments), liquidation_prices(*arguments[:3], balance, TIERS)
     fee = fee_to_close(LONG, arguments[0], d("0.00055"))
     with localcontext() as context:
         context.prec = 3
-        assert (pair_margins(*arguments), liquidation_prices(*arguments[:3], balance)) == expected
+        assert (pair_margins(*arguments), liquidation_prices(*arguments[:3], balance, TIERS)) == expected
         assert fee_to_close(LONG, arguments[0], d("0.00055")) == fee
 
 
@@ -222,6 +247,12 @@ def test_a_pair_with_the_fitted_margins():
     long, short = pair_margins(leg("2", "2500"), leg("1", "2600"), d("2501.2"), HALF_PERCENT, TAKER)
     assert long == LegMargin(initial=d("502.715"), maintenance=d("14.981"))
     assert short == LegMargin(initial=d("4.4015"), maintenance=d("4.4015"))
+
+
+def test_a_pair_with_the_fitted_liquidation_price():
+    one_percent = (RiskTier(d(1_000_000), d("0.01"), d("0.02")),)
+    balance = MarginBalance(d(50), d(0))
+    assert liquidation_prices(leg("2", "100"), leg("1", "110"), d(100), balance, one_percent) == (d("53.1"), None)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +292,7 @@ def test_a_captured_long_of_an_account_that_pays_tax():
 
 def test_a_captured_liquidation_price_of_a_leg_alone():
     balance = MarginBalance(d("11.48691986"), d("0.26041992"))
-    long, short = liquidation_prices(leg("0.2", "233.02"), FLAT, d("233.029"), balance)
+    long, short = liquidation_prices(leg("0.2", "233.02"), FLAT, d("233.029"), balance, (SOL,))
     assert (long, short) == (d("176.8965003"), None)  # shown: 176.89650029
 
 
@@ -293,9 +324,10 @@ def test_with_the_margin_to_keep_liquidation_prices_stay_within_limits(sizes, en
     long, short = (leg(str(size), str(entry)) if size else FLAT for size, entry in zip(sizes, entries, strict=True))
     lowest, highest = d(marks[0]), d(marks[0] + marks[1])
     below, above = (d(limit) for limit in limits)
-    keep = margin_to_keep(long, short, (lowest, highest), (below, above))
+    keep = margin_to_keep(long, short, (lowest, highest), (below, above), TIERS)
     mark = lowest + (highest - lowest) * marks[2] / 10
-    one, other = liquidation_prices(long, short, mark, MarginBalance(keep + more, d(0)))
+    account = MarginBalance(keep.balance + max(d(more), keep.maintenance) + d("0.01"), d(0))
+    one, other = liquidation_prices(long, short, mark, account, TIERS)
     assert (one or 0) <= below
     assert not other or other >= above
 
@@ -303,18 +335,22 @@ def test_with_the_margin_to_keep_liquidation_prices_stay_within_limits(sizes, en
 @case_table(
     ("long", "short", "keep"),
     [
-        (FLAT, FLAT, "0"),
-        (leg("2", "100"), leg("2", "90"), "0"),
+        (FLAT, FLAT, ("0", "0")),
+        (leg("2", "100"), leg("2", "90"), ("0", "0")),
         # the mark at most 110, the price at most 0.999 · 80: 30.08 a coin; and from 90 on up to 1.001 · 120
-        (leg("2", "100"), FLAT, "60.16"),
-        (FLAT, leg("2", "100"), "60.240"),
-        (leg("2", "70"), leg("1", "90"), "30.08"),
-        (leg("1", "100"), leg("2", "90"), "30.12"),
+        (leg("2", "100"), FLAT, ("0", "60.16")),
+        (FLAT, leg("2", "100"), ("0", "60.240")),
+        # of a pair from the mark on, where the fit does not hold, and by the fit
+        (leg("2", "70"), leg("1", "90"), ("0", "30.08")),
+        # 1 % of 290 is needed, and from the entry on there are 20.08 for a coin
+        (leg("2", "100"), leg("1", "90"), ("22.980", "30.08")),
+        (leg("1", "100"), leg("2", "90"), ("32.920", "30.12")),
+        (LegState(d(2)), leg("1", "90"), ("0", "0")),
     ],
 )
 def test_the_margin_to_keep(long, short, keep):
-    assert margin_to_keep(long, short, (d(90), d(110)), (d(80), d(120))) == d(keep)
-    assert margin_to_keep(long, short, (d(90), d(110)), (d(120), d(80))) == 0
+    found = margin_to_keep(long, short, (d(90), d(110)), (d(80), d(120)), TIERS)
+    assert found == MarginBalance(*map(d, keep))
 
 
 @settings(max_examples=EXAMPLES)

@@ -6,9 +6,8 @@ Cross margin:
        ^                                                                                             │ still so
        └──── maintenance < equity ◄──── next pair, biggest maintenance first ◄──── both legs closed ◄┘
 
-It is the account's rate that counts (`accountMMRate` >= 1); the price shown in a position row is the mark price then.
-What is closed goes at the mark price with the taker fee, as `BustTrade`. A wallet below zero is made good by the
-insurance.
+It is the account's rate that counts (`accountMMRate` >= 1); the price shown in a position row is an estimate. What
+is closed goes at the mark price with the taker fee, as `BustTrade`. A wallet below zero is made good by the insurance.
 
 Isolated margin, each leg for itself, at the liquidation price that its row shows:
 

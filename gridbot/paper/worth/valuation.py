@@ -103,15 +103,15 @@ class Valuation:
         return LegState(leg.size, leg.entry, None, self.leverage(account, leg.symbol, leg.direction))
 
     def liquidation_price(self, account: Account, leg: Leg, figures: Totals) -> Decimal | None:
-        """In isolated margin the price of the leg; in cross margin where the account's margin would be used up, at the
-        maintenance margin of now: the mark price where, and only where, a liquidation is due. None when it has none."""
+        """In isolated margin the price of the leg; in cross margin an estimate of when the account's margin would be
+        used up, which the mark price is never beyond. None when the leg has none."""
         if account.isolated:
             return self._leg_liquidation(account, leg)
         prices = figures.prices.get(leg.symbol)
         if prices is None:
             market, (long, short) = self.markets[leg.symbol], figures.holdings.states[leg.symbol]
             balance = MarginBalance(figures.equity, figures.maintenance)
-            prices = liquidation_prices(long, short, market.mark, balance)
+            prices = liquidation_prices(long, short, market.mark, balance, market.instrument.tiers)
             figures.prices[leg.symbol] = prices
         return prices[0] if leg.direction is Direction.LONG else prices[1]
 

@@ -151,6 +151,22 @@ def test_a_bigger_hedge_never_needs_less_margin_for_the_part_that_is_bare() -> N
     assert figures == sorted(figures)
 
 
+def test_liquidation_prices_of_a_pair() -> None:
+    account = account_with(long=("2", "100"), short=("1", "110"), symbol="LTCUSDT")
+    valuation = valuation_at("100", symbol="LTCUSDT")
+    long, short = legs(account, "LTCUSDT")
+    figures = valuation.totals(account)._replace(wallet=D(60))  # less 10 that the short has lost
+    assert figures.equity == 70
+    assert valuation.liquidation_price(account, long, figures) == D("33.10")
+    assert valuation.liquidation_price(account, short, figures) is None
+    account = account_with(long=("1", "100"), short=("2", "110"), symbol="LTCUSDT")
+    long, short = legs(account, "LTCUSDT")
+    figures = valuation.totals(account)._replace(wallet=D(30))
+    assert figures.equity == 50
+    assert valuation.liquidation_price(account, short, figures) == D("156.80")
+    assert valuation.liquidation_price(account, long, figures) is None
+
+
 def test_rates_are_cut_not_rounded() -> None:
     """SOLUSDT, 2025-10-02: 4.6908371 of 11.48691986 is 0.408363, shown as 0.4083; 0.26041992 is 0.022671: 0.0226."""
     holdings = Holdings(D("0.00180123"), D("4.6908371"), D("0.26041992"))
