@@ -112,8 +112,9 @@ def _events(
     statement = f"""
         SELECT symbol, direction, side, price, epoch_ms(moment), what, reason
         FROM ({side.rows(*span, (*DECISIONS, *FILLS))} UNION ALL {side.refusals(*span)}
-            UNION ALL {side.rejections(*span)} UNION ALL {side.adoptions(*span)})
-        WHERE price IN ({listed}) ORDER BY moment, CASE what WHEN 'fill' THEN 0 WHEN 'cancel' THEN 1 ELSE 2 END"""
+            UNION ALL {side.rejections(*span)} UNION ALL {side.openings(*span)})
+        WHERE price IN ({listed})
+        ORDER BY moment, CASE what WHEN 'fill' THEN 0 WHEN 'cancel' THEN 1 WHEN 'opened' THEN 3 ELSE 2 END"""
     found: dict[tuple[str, str, str, Decimal], list[Event]] = defaultdict(list)
     for symbol, direction, leg, price, at_ms, what, reason in query.ask(statement).rows:
         found[symbol, direction, leg, price].append(Event(at_ms, what, reason or ""))
