@@ -8,7 +8,7 @@ Each cause is decided by evidence of the side that lacks the fill, or has it lat
 | `cap` | the gate had refused the order there for a cap |
 | `halt` | the gate had refused it because trading was held, or a hold was set, or no worker ran |
 | `refusal` | the gate had refused it for anything else, or the exchange had |
-| `latency` | its order came there within 5 s after the fill, or had been withdrawn within 5 s before it |
+| `latency` | its order was on its way, came there within 5 s after the fill, or was withdrawn within 5 s before it |
 | `unexplained` | nothing of that |
 
 What is unexplained may be of ladders that went different ways, by `anchor` or by an earlier difference (`ladder_ways`).
@@ -56,7 +56,8 @@ _HALTS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened at a level: `what` is place, cancel, fill, refused or rejected. Time in ms UTC."""
+    """What happened at a level: `what` is place and cancel (decisions), opened (an order rests at the exchange), fill,
+    refused (by the gate) or rejected (by the exchange). Time in ms UTC."""
 
     at_ms: int
     what: str
@@ -93,8 +94,10 @@ def cause_of(missing: Missing, events: Sequence[Event], holds: Sequence[Hold]) -
     """(cause, in words) by the events at the level, sorted by time, and the holds of the side that lacks the fill."""
     place = bisect_right(events, missing.at_ms, key=lambda event: event.at_ms)
     last = events[place - 1] if place else None
-    if last is not None and last.what == "place":
+    if last is not None and last.what == "opened":
         return "queue", f"its order rested {_seconds(missing.at_ms - last.at_ms)} and was not reached"
+    if last is not None and last.what == "place":
+        return _under_way(missing.at_ms - last.at_ms, events[place:], missing.at_ms)
     if last is not None and last.what in ("refused", "rejected"):
         return _refused(last)
     held = next((hold for hold in holds if hold.since_ms <= missing.at_ms < hold.until_ms), None)
@@ -107,6 +110,17 @@ def cause_of(missing: Missing, events: Sequence[Event], holds: Sequence[Hold]) -
         return "unexplained", "it wanted no order there"
     late_ms = later.at_ms - missing.at_ms
     return "latency" if late_ms <= LATE_MS else "unexplained", f"its order came {_seconds(late_ms)} later"
+
+
+def _under_way(waited_ms: int, after: Sequence[Event], at_ms: int) -> tuple[str, str]:
+    """Of an order that had been decided on and did not rest: it waited for the request limit, or for the exchange."""
+    came = next(iter(after), None)
+    if came is not None and came.what == "rejected":
+        return _refused(came)
+    since = f"its order was decided on {_seconds(waited_ms)} before"
+    if came is None or came.what != "opened":
+        return "latency", f"{since} and did not come to the exchange"
+    return "latency", f"{since} and came to the exchange {_seconds(came.at_ms - at_ms)} after"
 
 
 def _refused(event: Event) -> tuple[str, str]:

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-__all__ = ["ANCHOR", "LATE_MS", "Difference", "Snapshot", "apart", "causes_with_roots", "other_anchor"]
+__all__ = ["ANCHOR", "LATE_MS", "Cause", "Difference", "Snapshot", "apart", "causes_with_roots", "other_anchor"]
 
 LATE_MS: Final = 5_000
 """From a fill to the record of the ladder that it moved: its way to the worker, and a second."""
 ANCHOR: Final = "anchor"
+FOLLOWS: Final = "follows from "
+RECORDED_MS: Final = 1_000
+"""From a change of a ladder to its record, at most."""
 UNKNOWN: Final = "unexplained"
 
 
@@ -29,6 +32,14 @@ class Snapshot(NamedTuple):
     at_ms: int
     levels: str
     anchor: Decimal | None = None
+
+
+class Cause(NamedTuple):
+    """Why a difference is there, in a word and in words; `root` is the number of the one that it follows from."""
+
+    name: str
+    words: str
+    root: int | None = None
 
 
 Snapshots = Sequence[Snapshot]
@@ -84,34 +95,52 @@ def _newest(snapshots: Snapshots, at_ms: int) -> Snapshot | None:
 
 
 def causes_with_roots(
-    differences: Sequence[Difference], ladders_apart: Mapping[str, Sequence[tuple[int, int | None]]]
-) -> list[tuple[str, str]]:
-    """(cause, words) of each difference, in their order. What has no cause of its own, and came while the ladders of
-    its strategy were apart, follows from the difference that parted them; its cause is `follows from` that one's. So
-    does another size from the difference before it."""
+    differences: Sequence[Difference],
+    ladders_apart: Mapping[str, Sequence[tuple[int, int | None]]],
+    around: Callable[[str, int], str | None] = lambda _strategy, _at_ms: None,
+) -> list[Cause]:
+    """The cause of each difference, in their order. What has no cause of its own, and came while the ladders of its
+    strategy were apart, follows from the difference that parted them; its cause is `follows from` that one's. So does
+    another size from the difference before it. Where no difference came before they parted, the first one stands for
+    that, and the others follow from it: by `anchor` where `around` a strategy and a time (ms UTC) has words for it."""
     found = [(each.cause, each.words) for each in differences]
+    roots: list[int | None] = [None] * len(differences)
     earlier: dict[str, list[int]] = defaultdict(list)
+    parted: dict[tuple[str, int], int] = {}
     for number in sorted(range(len(differences)), key=lambda number: differences[number].at_ms):
         each = differences[number]
         before = earlier[each.strategy]
-        root = None
         if each.cause == UNKNOWN:
-            root = _root(differences, before, each, ladders_apart.get(each.strategy, ()))
-        if root is not None:
-            cause = found[root][0]
-            cause = cause if cause.startswith("follows from ") else f"follows from {cause}"
-            found[number] = (cause, f"{differences[root].name} ({each.words})")
+            since = _since(each, ladders_apart.get(each.strategy, ()))
+            root = _root(differences, before, each, since)
+            if since is not None and root is None:
+                root = parted.setdefault((each.strategy, since), number)
+            if root is not None and root != number:
+                root = root if roots[root] is None else roots[root]
+            elif root == number:
+                root, words = None, around(each.strategy, max(each.at_ms, since or 0))
+                found[number] = (ANCHOR, words) if words else found[number]
+            if root is not None:
+                roots[number] = root
+                found[number] = (f"{FOLLOWS}{found[root][0]}", f"{differences[root].name} ({each.words})")
         before.append(number)
-    return found
+    return [Cause(*each, root) for each, root in zip(found, roots, strict=True)]
 
 
-def _root(
-    differences: Sequence[Difference], before: Sequence[int], each: Difference, apart: Sequence[tuple[int, int | None]]
-) -> int | None:
+def _since(each: Difference, apart: Sequence[tuple[int, int | None]]) -> int | None:
+    """From when on (ms UTC) the ladders of its strategy were apart when it came, as far as they were recorded; None:
+    they were not. Sizes say nothing of ladders."""
+    if each.resized:
+        return None
+    return next(
+        (begin for begin, end in apart if begin - RECORDED_MS < each.at_ms and (end is None or each.at_ms <= end)), None
+    )
+
+
+def _root(differences: Sequence[Difference], before: Sequence[int], each: Difference, since: int | None) -> int | None:
     """The number of the difference that another follows from, among those `before` it, sorted by time."""
     if each.resized:  # sizes are made of positions and wallet, which the newest difference has parted
         return before[-1] if before else None
-    since = next((begin for begin, end in apart if begin < each.at_ms and (end is None or each.at_ms <= end)), None)
     if since is None:
         return None
     place = bisect_right(before, since, key=lambda number: differences[number].at_ms)

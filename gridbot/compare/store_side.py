@@ -98,11 +98,17 @@ class StoreSide:
             SELECT 'rejected', symbol, direction, side, price, {_AT}, qty, reason, order_link_id, NULL, NULL FROM orders
             WHERE {self._whose} AND state = 'rejected' AND {_within(_AT, since, until)}"""
 
-    def adoptions(self, since: datetime, until: datetime) -> str:
-        """Orders that it found when it started: rows of the same columns, as `place`."""
+    def openings(self, since: datetime, until: datetime) -> str:
+        """Orders that came to rest at the exchange, or rested at `since`: rows of the same columns, as `opened`."""
+        begin = _time(since)
         return f"""
-            SELECT 'place', symbol, direction, side, price, {_AT}, qty, reason, order_link_id, NULL, NULL FROM orders
-            WHERE {self._whose} AND reason LIKE 'adopted (%' AND {_within(_AT, since, until)}"""
+            SELECT 'opened', symbol, direction, side, price, greatest(min({_AT}), {begin}), any_value(qty), '',
+                order_link_id, NULL, NULL
+            FROM orders WHERE {self._whose} AND state IN ('open', 'partially_filled') AND {_AT} < {_time(until)}
+            GROUP BY symbol, direction, side, price, order_link_id
+            HAVING min({_AT}) >= {begin} OR order_link_id NOT IN (
+                SELECT order_link_id FROM orders WHERE {self._whose} AND {_AT} < {begin}
+                    AND state IN ('filled', 'cancelled', 'rejected'))"""
 
     def ladders(self, since: datetime, until: datetime) -> str:
         """(strategy, ms UTC, levels as text, anchor) of each recorded change of its ladders before `until`, and of the

@@ -140,31 +140,38 @@ def liquidation_prices(
 
     Source: docs/bybit_streams.md 6.3. They are where the account's margin balance would equal its maintenance margin if
     nothing but this symbol moved. With nothing left to lose it is the mark price for a leg alone, the entry price for
-    the bigger one of a pair.
+    the bigger one of a pair. The mark price is never beyond them.
     """
-    if not short.size or not long.size:
+    surplus = WIDE.subtract(long.size, short.size)
+    if not surplus:
+        return None, None
+    price: Decimal | None = None
+    if long.size and short.size:
+        price = _pair_liquidation(long, short, account.balance, tiers)
+        if price is None:
+            return None, None
+    if price is None or WIDE.multiply(WIDE.subtract(mark, price), surplus) < 0:
         spare = max(ZERO, WIDE.subtract(account.balance, account.maintenance))
-        below = max(ZERO, WIDE.subtract(mark, WIDE.divide(spare, long.size))) if long.size else None
-        return below, WIDE.add(mark, WIDE.divide(spare, short.size)) if short.size else None
-    return _pair_liquidation(long, short, account.balance, tiers)
+        price = WIDE.subtract(mark, WIDE.divide(spare, surplus))
+    return (max(ZERO, price), None) if surplus > 0 else (None, price)
 
 
 def _pair_liquidation(
     long: LegState, short: LegState, total_equity: Decimal, tiers: Sequence[RiskTier]
-) -> tuple[Decimal | None, Decimal | None]:
-    """The fit for two legs; only the bigger one has a price.
+) -> Decimal | None:
+    """The fit for two legs: the price of the bigger one, None where its entry is not known.
 
     What the account can lose, `total_equity` less the maintenance margin of both legs together (no relief for the
-    hedge), is spread over the surplus of the bigger leg.
+    hedge), is spread over the surplus of the bigger leg, from its entry on. Of the account that was fitted mark and
+    entry were near each other. Far from the entry the open result counts twice, so that the price may be one that the
+    mark has passed while the account is whole: it does not hold there.
     """
-    entry, surplus = long.entry_price, WIDE.subtract(long.size, short.size)
-    if surplus < 0:
-        entry = short.entry_price
-    if not surplus or entry is None:
-        return None, None
+    surplus = WIDE.subtract(long.size, short.size)
+    entry = (long if surplus > 0 else short).entry_price
+    if entry is None:
+        return None
     pool = WIDE.subtract(total_equity, maintenance_margin(WIDE.add(long.value, short.value), tiers))
-    price = entry if pool <= 0 else WIDE.subtract(entry, WIDE.divide(pool, surplus))
-    return (max(ZERO, price), None) if surplus > 0 else (None, price)
+    return entry if pool <= 0 else WIDE.subtract(entry, WIDE.divide(pool, surplus))
 
 
 def margin_to_keep(
@@ -183,17 +190,18 @@ def margin_to_keep(
     surplus = WIDE.subtract(long.size, short.size)
     if not surplus:
         return MarginBalance(ZERO, ZERO)
+    way = WIDE.subtract(highest, below) if surplus > 0 else WIDE.subtract(above, lowest)
+    left = max(ZERO, WIDE.multiply(way, abs(surplus)))
     if not short.size or not long.size:
-        way = WIDE.subtract(highest, below) if surplus > 0 else WIDE.subtract(above, lowest)
-        return MarginBalance(ZERO, max(ZERO, WIDE.multiply(way, abs(surplus))))
+        return MarginBalance(ZERO, left)
     entry = (long if surplus > 0 else short).entry_price
     if entry is None:
         return MarginBalance(ZERO, ZERO)
     way = WIDE.subtract(entry, below) if surplus > 0 else WIDE.subtract(above, entry)
-    if way < 0:
-        return MarginBalance(ZERO, ZERO)
+    if way < 0:  # also with nothing to lose
+        return MarginBalance(ZERO, left)
     pool = maintenance_margin(WIDE.add(long.value, short.value), tiers)
-    return MarginBalance(WIDE.add(pool, WIDE.multiply(way, abs(surplus))), ZERO)
+    return MarginBalance(WIDE.add(pool, WIDE.multiply(way, abs(surplus))), left)
 
 
 def fee_to_close(direction: Direction, leg: LegState, taker_fee: Decimal) -> Decimal:

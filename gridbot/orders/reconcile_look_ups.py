@@ -66,9 +66,14 @@ def known_of(order: TrackedOrder) -> tuple[object, ...]:
 
 
 def want(turn: Turn, symbol: str, key: str) -> None:
-    """Ask for this order soon, unless that is planned or under way."""
-    if key not in turn.state.looking:
+    """Ask for this order soon, unless that is planned. The answer to a question that is under way may have been made
+    before what made it doubtful: after that one it is asked for again.
+    """
+    entry = turn.state.looking.get(key)
+    if entry is None:
         _put(turn, key, LookingUp(symbol, 0, FIRST_WAIT_S, due_s=turn.now.mono_s + FIRST_WAIT_S))
+    elif entry.due_s is None and not entry.contradicted:
+        _put(turn, key, replace(entry, wanted_again=True))
 
 
 def ask_now(turn: Turn, order: TrackedOrder, *, contradicted: bool = False) -> bool:
@@ -118,8 +123,7 @@ def on_order(turn: Turn, who: Who, row: OrderUpdateEvent | None) -> bool:
         turn.ask_executions(Who(Part.ORDER, who.subject, number))
         return False
     else:
-        _take(turn, order, row, is_newest=entry.known == known_of(order))
-        _drop(turn, who.subject)
+        _take(turn, order, row, entry)
     return True
 
 
@@ -133,8 +137,9 @@ def on_executions(turn: Turn, who: Who) -> bool:
         _later(turn, who.subject, entry)
         return True
     if order is not None and entry.row is not None:
-        _take(turn, order, entry.row)
-    elif order is not None:
+        _take(turn, order, entry.row, entry)
+        return True
+    if order is not None:
         turn.effects.append(LookedUp(entry.symbol, order.key, Finding.GONE))
     _drop(turn, who.subject)
     return True
@@ -208,11 +213,15 @@ def _ask(turn: Turn, order: TrackedOrder, wait_s: float, *, contradicted: bool) 
     turn.effects.append(AskOrder(Who(Part.ORDER, order.key, number), order.symbol, order.link_id, order.order_id))
 
 
-def _take(turn: Turn, order: TrackedOrder, row: OrderUpdateEvent, *, is_newest: bool = False) -> None:
-    """`is_newest`: nothing was heard of the order since we asked. Then the answer is right, whatever its time."""
+def _take(turn: Turn, order: TrackedOrder, row: OrderUpdateEvent, entry: LookingUp) -> None:
+    """The answer `row` counts. When nothing was heard of the order since we asked, it is right, whatever its time."""
+    is_newest = entry.known == known_of(order) and not entry.wanted_again
     turn.effects.append(Revive(row) if is_newest and is_in_doubt(order, row) else ApplyRow(row))
     if row.status.is_open and order.state is OrderState.PENDING_CANCEL:
         turn.effects.append(LookedUp(order.symbol, order.key, Finding.STILL_OPEN))
+    _drop(turn, order.key)
+    if entry.wanted_again and row.status.is_open:
+        want(turn, order.symbol, order.key)
 
 
 def _later(turn: Turn, key: str, entry: LookingUp) -> None:

@@ -166,7 +166,8 @@ class Wish:
 class Pass:
     """The pass under way. `waiting`: orders asked for by id; `legs`: the tickets of those that are still being read.
 
-    `asked_ms` and `cancels` (`reconcile.answered_cancels`) are of the time at which the listing was asked for.
+    `asked_ms` and `cancels` (`reconcile.answered_cancels`) are of the time at which the listing was asked for. `paged`
+    is what its paging began with, the state's `gap_from_ms` and `set_back`; None while that has not finished.
     """
 
     number: int
@@ -175,6 +176,7 @@ class Pass:
     phase: Phase = Phase.EXECUTIONS
     asked_ms: int = 0
     cancels: Mapping[str, int] = field(default_factory=dict)
+    paged: tuple[int | None, SetBack] | None = None
     waiting: frozenset[str] = frozenset()
     legs: frozenset[int] = frozenset()
     has_wallet: bool = False
@@ -187,7 +189,7 @@ class LookingUp:
 
     `due_s` is None while a question is under way. `known`: what we knew of the order when we asked; news since then
     outrank the answer "no such order". `is_paging`: the answer `row` waits for executions.
-    `contradicted`: we hold it for over, and a listing has it.
+    `contradicted`: we hold it for over, and a listing has it. `wanted_again`: it was, while a question was under way.
     """
 
     symbol: str
@@ -198,6 +200,7 @@ class LookingUp:
     is_paging: bool = False
     row: OrderUpdateEvent | None = None
     contradicted: bool = False
+    wanted_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

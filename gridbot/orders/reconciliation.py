@@ -35,7 +35,7 @@ the watermark, since it was set back, paging begins where the last one was asked
 | LookUpWanted, Time | any | AskOrder and AskExecutionsOf when due; Settle |
 | any answer | any | Halt of the symbols that a row of it, which cannot be read, is about; the rest of it counts |
 | QueryFailed | any | Failed for a pass or reading; look-ups are asked again, after 1, 2, 4 … 30 s |
-| Broke | any | as QueryFailed for all that is under way, and ReportFault; the watermark is the ledger's again |
+| Broke | any | as QueryFailed for all that is under way, and ReportFault; paging begins where it began |
 
 Executions count whoever asked for them and whatever has become of the asker. Of other answers only the one counts that
 its part still waits for. Effects are to be carried out at once and in order: the next step sees what they did.
@@ -201,10 +201,13 @@ def _after_executions(turn: Turn, who: Who, fresh: list[ExecutionEvent]) -> None
     if run is not None:
         report = replace(run.report, executions=len(fresh))
         cancels = {key: n for held in turn.view.strategies.values() for key, n in answered_cancels(held.book).items()}
-        run = replace(run, phase=Phase.LISTING, asked_ms=turn.now.wall_ms, cancels=cancels, report=report)
+        paged = turn.state.gap_from_ms, turn.state.set_back
+        run = replace(run, phase=Phase.LISTING, asked_ms=turn.now.wall_ms, cancels=cancels, paged=paged, report=report)
         turn.change(run=run, gap_from_ms=None)
         if who.number != turn.state.moment:
-            turn.change(owes_rest=False, set_back=turn.state.set_back.answered(turn.state.complete_to_ms))
+            now, complete_ms = turn.now, turn.state.complete_to_ms
+            set_back = turn.state.set_back.answered(complete_ms, now.exchange_ms, now.mono_s)
+            turn.change(owes_rest=False, set_back=set_back)
         turn.effects.append(AskListing(who))
 
 
@@ -354,6 +357,9 @@ def _break_off(turn: Turn, error: Exception) -> None:
 def _on_broke(turn: Turn, error: Exception) -> None:
     turn.effects.append(ReportFault("comparing with the exchange", error))
     turn.change(complete_to_ms=turn.view.ledger.complete_to)
+    if turn.state.run is not None and turn.state.run.paged is not None:
+        gap_ms, set_back = turn.state.run.paged  # what was paged may not have been counted
+        turn.change(gap_from_ms=gap_ms, set_back=set_back)
     for key, entry in turn.state.looking.items():
         look_ups.on_failure(turn, Who(Part.ORDER, key, entry.number))
     for key, missing in turn.state.missing.items():

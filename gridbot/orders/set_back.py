@@ -42,10 +42,18 @@ class SetBack:
             since_ms = begin_ms if since_ms is None else min(since_ms, begin_ms)
         return replace(self, since_ms=since_ms, asked_ms=exchange_ms, asked_s=mono_s)
 
-    def answered(self, watermark_ms: int) -> SetBack:
-        """Everything was read that the question was about."""
+    def answered(self, watermark_ms: int, exchange_ms: int | None = None, mono_s: float = 0.0) -> SetBack:
+        """Everything was read that the question was about; `exchange_ms` and `mono_s` are now.
+
+        It counts for nothing when the exchange's clock has turned out to be behind what it was taken for then: a
+        question that is refused for its time has it measured, and is asked again from the same time on.
+        """
         if self.asked_ms is None:
             return self
+        if exchange_ms is not None:
+            expected_ms = self.asked_ms + round((mono_s - self.asked_s) * 1000)
+            if exchange_ms < expected_ms - NOISE_MS:
+                return self
         is_behind = self.asked_ms < watermark_ms - NOISE_MS
         return replace(self, since_ms=self.asked_ms if is_behind else None, read_s=self.asked_s)
 

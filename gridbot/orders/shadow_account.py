@@ -142,7 +142,7 @@ class ShadowPair:
 @dataclass(slots=True)
 class ShadowAccount:
     """One per account. `net` (USDT) is what all shadow strategies earned so far, less fees and funding; `wallet` the
-    exchange's newest; `changed_ts` (ms UTC) when something of ours last changed it."""
+    exchange's newest; `changed_ts` (ms UTC) of the newest that changed it."""
 
     net: Decimal = ZERO
     wallet: WalletEvent | None = None
@@ -160,8 +160,11 @@ class ShadowAccount:
         self.net += net
 
     def seen(self, wallet: WalletEvent) -> None:
-        """The exchange's wallet has come."""
+        """The exchange's wallet has come. It counts though the exchange's clock was set back: whose is newer is
+        decided before.
+        """
         self.wallet = wallet
+        self.changed_ts = max(self.changed_ts, wallet.exchange_ts)
 
     def earn(self, amount: Decimal, exchange_ts: int) -> None:
         """Add to the wallet (USDT), or take from it."""
@@ -183,7 +186,7 @@ class ShadowAccount:
             total_equity=_plus(wallet.total_equity, self.net + unrealised),
             total_initial_margin=_plus(wallet.total_initial_margin, locked.initial),
             total_maintenance_margin=_plus(wallet.total_maintenance_margin, locked.maintenance),
-            exchange_ts=max(wallet.exchange_ts, self.changed_ts),
+            exchange_ts=self.changed_ts,
         )
 
     def margin_balance(self) -> MarginBalance | None:

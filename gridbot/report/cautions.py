@@ -12,7 +12,8 @@ from gridbot.report.backtest_row import Backtest
 from gridbot.report.facts import Facts
 from gridbot.report.money_split import AccountMoney
 from gridbot.report.page_text import amount, count, duration, moment, often, signed
-from gridbot.report.position_facts import Gap, PriceEnds
+from gridbot.report.position_facts import Gap, PriceEnds, PriceGap
+from gridbot.report.position_questions import GAP_S
 from gridbot.report.report_span import DAY_MS, HOUR_MS, MINUTE_MS, Asked
 
 __all__ = ["Caution", "cautions"]
@@ -65,7 +66,7 @@ def cautions(
         *_caps(facts),
         *_halts(facts),
         *_running(asked, facts),
-        *_data(facts),
+        *_data(asked, facts),
         *_believed(facts),
         *_alerts(facts),
         *_trust(asked, facts, backtest, tried),
@@ -170,9 +171,10 @@ def _running(asked: Asked, facts: Facts) -> Iterator[Caution]:
 
 
 def _gap(gap: Gap) -> str:
+    several = "gap" if gap.gaps == 1 else "gaps"
     return (
-        f"{count(gap.gaps)} gaps, {duration(gap.missing_ms)} together; the longest {duration(gap.longest_ms)} from "
-        f"{moment(gap.longest_from_ms)} UTC."
+        f"{count(gap.gaps)} {several}, {duration(gap.missing_ms)} together; the longest {duration(gap.longest_ms)} "
+        f"from {moment(gap.longest_from_ms)} UTC."
     )
 
 
@@ -181,8 +183,24 @@ def _begins_late(ends: PriceEnds, facts: Facts) -> bool:
     return bool(fills) and ends.first_ms - min(fills) > HOUR_MS
 
 
-def _data(facts: Facts) -> Iterator[Caution]:
-    for gap in facts.price_gaps:
+def _price_gaps(asked: Asked, facts: Facts) -> Iterator[PriceGap]:
+    """Those between prices, and those before the first and behind the last one; none where a note tells of it."""
+    between = {gap.symbol: gap for gap in facts.price_gaps}
+    for ends in facts.price_ends:
+        usual = (ends.last_ms - ends.first_ms) // max(1, ends.rows - 1)
+        edges = [(asked.to_ms - ends.last_ms, ends.last_ms)]
+        if not _begins_late(ends, facts):
+            edges.append((ends.first_ms - asked.from_ms, asked.from_ms))
+        edges = [edge for edge in edges if edge[0] > max(GAP_S * 1000, 3 * usual)]
+        gap = between.get(ends.symbol)
+        longest = max([*edges, *([(gap.longest_ms, gap.longest_from_ms)] if gap else [])], default=None)
+        if longest is not None:
+            missing = sum(length for length, _ in edges) + (gap.missing_ms if gap else 0)
+            yield PriceGap(len(edges) + (gap.gaps if gap else 0), missing, *longest, ends.symbol)
+
+
+def _data(asked: Asked, facts: Facts) -> Iterator[Caution]:
+    for gap in _price_gaps(asked, facts):
         yield Caution(WARN, f"Prices of {gap.symbol} have gaps", f"{_gap(gap)} Curves are drawn straight across them.")
     for stream in facts.stream_gaps:
         yield Caution(

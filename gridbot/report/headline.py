@@ -104,7 +104,8 @@ def _danger(figures: Figures) -> Iterator[Card]:
     if near is None or near.distance is None:
         yield Card("Nearest to liquidation", "never near", "no position had a liquidation price")
     else:
-        line = f"of the price: {near.symbol} {near.direction}, {moment(near.at_ms)}"
+        beyond = ", beyond its liquidation price" if near.distance < 0 else ""
+        line = f"of the price{beyond}: {near.symbol} {near.direction}, {moment(near.at_ms)}"
         figure = "over 100 %" if near.distance > 1 else percent(near.distance)
         yield Card("Nearest to liquidation", figure, line, "down" if near.distance < NEAR else "")
     most = figures.most_exposed

@@ -50,7 +50,8 @@ class HourOfEquity:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """Sums of the executions of a leg, and time and price of its first and last trade (None without one)."""
+    """Sums of the executions of a leg, and time and price of its first and last trade (None without one). `other` is
+    what the exchange booked without a trade, after fees."""
 
     strategy: str
     symbol: str
@@ -62,6 +63,7 @@ class Money:
     realised: Decimal
     fees: Decimal
     funding: Decimal
+    other: Decimal
     first_ms: int | None
     last_ms: int | None
     first_price: Decimal | None
@@ -89,6 +91,7 @@ class HourOfMoney:
     realised: Decimal
     fees: Decimal
     funding: Decimal
+    other: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
+from gridbot.core.execution_types import ExecType
 from gridbot.report.span_sql import AT, Span
 
 __all__ = ["balances", "hours_of_equity", "hours_of_money", "money", "money_outside", "pairs", "wallet_curve"]
 
-_SUMS: Final = """
+_TRADED: Final = ", ".join(f"'{word}'" for word in ExecType if word.moves_legs)
+_OTHER: Final = f"exec_type NOT IN ('Funding', {_TRADED})"
+"""Money that the exchange booked without a trade: a dividend, a settlement, what nobody knows yet."""
+
+_SUMS: Final = f"""
     count(*) FILTER (exec_type = 'Trade') AS fills,
     count(*) FILTER (exec_type = 'Trade' AND is_maker) AS maker_fills,
     coalesce(sum(CAST(TRY(price * qty) AS DECIMAL(38, 12))) FILTER (exec_type = 'Trade'), 0) AS volume,
-    coalesce(sum(realised_pnl), 0) AS realised,
-    coalesce(sum(fee) FILTER (exec_type <> 'Funding'), 0) AS fees,
-    coalesce(sum(fee) FILTER (exec_type = 'Funding'), 0) AS funding"""
+    coalesce(sum(realised_pnl) FILTER (NOT ({_OTHER})), 0) AS realised,
+    coalesce(sum(fee) FILTER (exec_type <> 'Funding' AND NOT ({_OTHER})), 0) AS fees,
+    coalesce(sum(fee) FILTER (exec_type = 'Funding'), 0) AS funding,
+    coalesce(sum(realised_pnl - fee) FILTER ({_OTHER}), 0) AS other"""
 
 
 def balances(span: Span) -> str:

@@ -1,9 +1,14 @@
 """What the change of equity is made of, and by how much it is not explained. Pure, exact: Decimal, USDT.
 
-    change of equity = realised - fees - funding + change of unrealised + what no execution of ours explains
+    change of equity = realised - fees - funding + other + change of unrealised + what no execution of ours explains
 
 Realised is what the exchange booked against the average entry. Of it the grid's matched pairs earned `grid_profit`; the
 rest is what closing at another price than the average entry moved between realised and unrealised: `inventory`.
+`other` is what the exchange booked without a trade: dividends, settlements.
+
+An open position has one mark price at each moment: the one that the account's balance of that moment was worked out
+with. Nobody recorded it, so it is the newest before, moved by one fraction for all symbols until the parts add up to
+the balance.
 """
 
 from __future__ import annotations
@@ -22,6 +27,8 @@ __all__ = ["CENT", "AccountMoney", "Part", "Totals", "account_money", "parts"]
 ZERO: Final = Decimal(0)
 CENT: Final = Decimal("0.01")
 BEFORE: Final = "before"
+FURTHEST: Final = Decimal("0.01")
+"""So much, as a fraction, a mark price may have moved between its row and the balance's: more has another reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ class Part:
     realised: Decimal
     fees: Decimal
     funding: Decimal
+    other: Decimal
     unrealised_before: Decimal
     unrealised_after: Decimal
 
@@ -55,7 +63,7 @@ class Part:
     @property
     def total(self) -> Decimal:
         """What it changed of the equity."""
-        return self.realised - self.fees - self.funding + self.unrealised_change
+        return self.realised - self.fees - self.funding + self.other + self.unrealised_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class AccountMoney:
     realised: Decimal
     fees: Decimal
     funding: Decimal
+    other: Decimal
     outside: Decimal
     """Net of executions of the span that no balance of it includes yet, or that its first includes already."""
 
@@ -95,7 +104,7 @@ class AccountMoney:
     @property
     def explained(self) -> Decimal:
         """What the executions and the open positions changed."""
-        return self.realised - self.fees - self.funding + self.unrealised_change
+        return self.realised - self.fees - self.funding + self.other + self.unrealised_change
 
     @property
     def unexplained(self) -> Decimal:
@@ -120,6 +129,7 @@ class Totals:
     realised: Decimal
     fees: Decimal
     funding: Decimal
+    other: Decimal
     unrealised_change: Decimal
     total: Decimal
 
@@ -153,6 +163,7 @@ def account_money(facts: Facts) -> AccountMoney | None:
         realised=sum((row.realised for row in live), ZERO),
         fees=sum((row.fees for row in live), ZERO),
         funding=sum((row.funding for row in live), ZERO),
+        other=sum((row.other for row in live), ZERO),
         outside=sum((row.net for row in facts.money_outside), ZERO),
     )
 
@@ -166,12 +177,44 @@ def parts(facts: Facts) -> list[Part]:
     keys = {(row.shadow, row.strategy, row.symbol) for row in facts.money}
     keys |= {(leg.shadow, leg.strategy, leg.symbol) for leg in facts.legs if leg.size}
     found = [_part(facts, *key) for key in sorted(keys)]
-    live = [row for row in found if not row.shadow]
+    live, shadows = [row for row in found if not row.shadow], [row for row in found if row.shadow]
     money = account_money(facts)
-    if len(live) == 1 and money is not None:  # what is open is all its own: no mark price has to be guessed
+    if money is None or not live:
+        return found
+    if len(live) == 1:  # what is open is all its own: no mark price has to be guessed
         alone = replace(live[0], unrealised_before=_unrealised(money.before), unrealised_after=_unrealised(money.after))
-        return [alone if row is live[0] else row for row in found]
-    return found
+        return [alone, *shadows]
+    before = _shared(_unrealised(money.before), [row.unrealised_before for row in live], _bare(facts, live, BEFORE))
+    after = _shared(_unrealised(money.after), [row.unrealised_after for row in live], _bare(facts, live, "last"))
+    return [
+        *(
+            replace(row, unrealised_before=one, unrealised_after=other)
+            for row, one, other in zip(live, before, after, strict=True)
+        ),
+        *shadows,
+    ]
+
+
+def _bare(facts: Facts, live: Sequence[Part], place: str) -> list[Decimal]:
+    """What is open of each part and not hedged, in USDT: so much its result changes with a mark price."""
+    values = {(row.strategy, row.symbol): ZERO for row in live}
+    for leg in facts.legs:
+        if leg.place == place and not leg.shadow and leg.size:
+            value = leg.size * (_mark(facts, leg) or leg.entry_price or ZERO)
+            values[leg.strategy, leg.symbol] += value if leg.direction == "long" else -value
+    return [abs(value) for value in values.values()]
+
+
+def _shared(whole: Decimal, own: Sequence[Decimal], bare: Sequence[Decimal]) -> list[Decimal]:
+    """Results that add up to the account's: each with a mark price that has moved by the same fraction, up or down. As
+    they are where that would be too much for a mark price."""
+    missing, weight = whole - sum(own, ZERO), sum(bare, ZERO)
+    if not missing or abs(missing) > FURTHEST * weight:
+        return list(own)
+    shared = [result + missing * part / weight for result, part in zip(own, bare, strict=True)]
+    biggest = max(range(len(bare)), key=lambda at: bare[at])
+    shared[biggest] += whole - sum(shared, ZERO)  # what dividing has rounded
+    return shared
 
 
 def _part(facts: Facts, shadow: bool, strategy: str, symbol: str) -> Part:
@@ -185,8 +228,6 @@ def _part(facts: Facts, shadow: bool, strategy: str, symbol: str) -> Part:
         for row in (facts.shadow_pairs if shadow else facts.pairs)
         if (row.strategy, row.symbol) == (strategy, symbol) and row.hour_ms is None
     ]
-    marks = [(ends.first_mark, ends.last_mark) for ends in facts.price_ends if ends.symbol == symbol]
-    first, last = marks[0] if marks else (None, None)
     return Part(
         strategy,
         symbol,
@@ -199,9 +240,18 @@ def _part(facts: Facts, shadow: bool, strategy: str, symbol: str) -> Part:
         realised=sum((row.realised for row in money), ZERO),
         fees=sum((row.fees for row in money), ZERO),
         funding=sum((row.funding for row in money), ZERO),
-        unrealised_before=sum((_open_result(leg, first) for leg in legs if leg.place == BEFORE), ZERO),
-        unrealised_after=sum((_open_result(leg, last) for leg in legs if leg.place != BEFORE), ZERO),
+        other=sum((row.other for row in money), ZERO),
+        unrealised_before=sum((_open_result(leg, _mark(facts, leg)) for leg in legs if leg.place == BEFORE), ZERO),
+        unrealised_after=sum((_open_result(leg, _mark(facts, leg)) for leg in legs if leg.place != BEFORE), ZERO),
     )
+
+
+def _mark(facts: Facts, leg: Leg) -> Decimal | None:
+    """The recorded mark price that is nearest to the balance before the leg's moment."""
+    ends = next((ends for ends in facts.price_ends if ends.symbol == leg.symbol), None)
+    if ends is None:
+        return None
+    return ends.first_mark if leg.place == BEFORE else ends.last_mark
 
 
 def _open_result(leg: Leg, mark: Decimal | None) -> Decimal:

@@ -26,7 +26,8 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class LegPoint:
-    """A position that is drawn; `distance` from mark to liquidation price is a fraction of the mark price."""
+    """A position that is drawn; `distance` is how far its mark price may go until it is at the liquidation price, as a
+    fraction of the mark price: below 0 where the mark is beyond it."""
 
     strategy: str
     symbol: str

@@ -6,7 +6,7 @@ from typing import Final
 
 from gridbot.report.span_sql import AT, FEWEST_BUCKETS, Span
 
-__all__ = ["fills", "ladders", "leg_curves", "legs", "price_curves", "price_ends", "price_gaps"]
+__all__ = ["GAP_S", "fills", "ladders", "leg_curves", "legs", "price_curves", "price_ends", "price_gaps"]
 
 GAP_S: Final = 180
 """Prices that are apart by more, and by three times their usual distance, have a gap between them."""
@@ -31,7 +31,7 @@ def leg_curves(span: Span) -> str:
     rows = f"""
         SELECT seq, epoch_ms(local_ts) AS at_ms, strategy, symbol, direction, shadow, size, entry_price, mark_price,
             liq_price, CASE WHEN size > 0 AND mark_price > 0 AND liq_price > 0
-                THEN abs(mark_price - liq_price) / mark_price END AS distance
+                THEN (mark_price - liq_price) * if(direction = 'long', 1, -1) / mark_price END AS distance
         FROM position_events WHERE {span.within("local_ts")}{span.own}"""
     return span.thinned(
         rows,

@@ -105,6 +105,7 @@ def split_lines(figures: Figures) -> list[SplitLine]:
         SplitLine("Realised", of.realised, "both together, as the exchange books it", "sum"),
         SplitLine("Fees", -of.fees, "trading fees, taxes included"),
         SplitLine("Funding", -of.funding, "paid (−) or received (+) for holding positions"),
+        *_other(of.other),
         SplitLine(
             "Unrealised", of.unrealised_change, "change of what the open positions would bring at the mark price"
         ),
@@ -123,6 +124,11 @@ def split_lines(figures: Figures) -> list[SplitLine]:
     text = f"from {page_text.money(before.equity)} at {page_text.moment(before.at_ms)} "
     text += f"to {page_text.money(after.equity)} at {page_text.moment(after.at_ms)} UTC"
     return [*lines, SplitLine("Change of equity", money.change, text, "total")]
+
+
+def _other(amount: Decimal) -> list[SplitLine]:
+    text = "booked by the exchange without a trade: dividends, settlements"
+    return [SplitLine("Other bookings", amount, text)] if amount else []
 
 
 def _places(lines: list[SplitLine]) -> int:

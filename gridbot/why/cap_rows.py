@@ -59,7 +59,8 @@ def _row(name: str, used: Decimal, limit: Decimal, unit: str) -> Row:
 
 
 def leg_rows(scene: Scene) -> list[Row]:
-    """Both legs; `liq_distance_percent` is how far the mark price has to move until the exchange takes the leg."""
+    """Both legs; `liq_distance_percent` is how far the mark price has to move until the exchange takes the
+    leg, below 0 where it is beyond that price."""
     ticker = scene.view.ticker
     mark = None if ticker is None else ticker.mark_price or ticker.last_price
     return [_leg(scene, direction, mark) for direction in Direction]
@@ -67,7 +68,9 @@ def leg_rows(scene: Scene) -> list[Row]:
 
 def _leg(scene: Scene, direction: Direction, mark: Decimal | None) -> Row:
     leg, liq = scene.view.legs[direction], scene.liquidation.get(direction)
-    away = abs(mark - liq) / mark * HUNDRED if mark and liq else None
+    away = None
+    if mark and liq:
+        away = (mark - liq if direction is Direction.LONG else liq - mark) / mark * HUNDRED
     buy, sell = scene.multipliers.get(direction, (Decimal(1), Decimal(1)))
     return {
         "leg": str(direction),

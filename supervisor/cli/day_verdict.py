@@ -157,7 +157,15 @@ class _Judge:
     ) -> CompareReport:
         from gridbot.compare.comparison import compare, keep_result, working
         from supervisor.cli.compare_report import CompareReport
-        from supervisor.cli.verdict_causes import causes_of, differing_rows, keep_causes, key_of, net_of_same, sums_of
+        from supervisor.cli.verdict_causes import (
+            causes_of,
+            differing_rows,
+            keep_causes,
+            key_of,
+            net_of_same,
+            sums_of,
+            told,
+        )
         from supervisor.store.compared_sides import take
         from supervisor.store.interruptible import call
 
@@ -177,7 +185,7 @@ class _Judge:
             rows, same = differing_rows(con), net_of_same(con)
             causes = causes_of(rows, side, queries, records, {each.symbol: each.strat_id for each in strategies})
             keep_causes(con, rows, causes)
-            why = {key_of(row): f"{cause}: {words}" for row, (cause, words) in zip(rows, causes, strict=True)}
+            why = dict(zip(map(key_of, rows), told(rows, causes), strict=True))
             for row in (*outcome.first, *outcome.worst):
                 row["why"] = why.get(key_of(row), "")
             keep_result(con, self._names, span, asked.tolerance, outcome, money, verdict=judged, notes=notes)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,9 +21,11 @@ from gridbot.backtest.run_days import DaysInMemory
 from gridbot.backtest.run_options import Latency, Options
 from gridbot.config.offline_market import offline_instrument
 from gridbot.core.vocabulary import Direction, Side
+from gridbot.exchange.environment import Environment
 from gridbot.market.day import Day, DayRefused, ticks_of
 from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
+from gridbot.market.pyramid import Pyramid
 from gridbot.paper.settings import MatchingModel
 from gridbot.store.schema import quote
 from supervisor.exit_codes import CommandError, ExitCode
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Assumed", "DayMarket", "market_of", "run_day"]
 
 LONGEST_MS: Final = 60_000
+BYBIT_PRICES_MS: Final = 100
+"""From one frame of tickers to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +146,15 @@ def run_day(
             for order in records.resting
         ],
     )
-    latency_ms = assumed.latency_ms if assumed.latency_ms is not None else (records.round_trip_ms or 20) / 2
-    latency = Latency(*[min(latency_ms, LONGEST_MS)] * 2)
-    matching = None if assumed.matching is None else MatchingModel(assumed.matching)
+    since_ms = math.ceil(records.since.replace(tzinfo=UTC).timestamp() * 1000)
     try:
         result = run(
             config.model_copy(update={"strategies": tuple(strategies)}),
-            DaysInMemory(market.days),
+            DaysInMemory([_with_price_at(day, since_ms) for day in market.days]),
             from_=records.since,
             to=records.until,
             account=account,
-            options=Options.with_latency(latency, matching=matching),
+            options=_options(assumed, records, price_interval_ms(config, account)),
             beginnings={account: beginning},
             name="verdict",
             into=into,
@@ -162,6 +165,37 @@ def run_day(
     if not result.summary["finished"]:
         raise KeyboardInterrupt
     return [str(text) for text in result.summary["warnings"]]
+
+
+def price_interval_ms(config: GridbotConfig, account: str) -> float:
+    """How long (ms) the exchange of an account waits from one price on its stream to the next."""
+    is_paper = config.account(account).environment is Environment.PAPER
+    return config.paper.ticker_interval_ms if is_paper else BYBIT_PRICES_MS
+
+
+def _options(assumed: Assumed, records: DayRecords, prices_ms: float) -> Options:
+    """A price is half of `prices_ms` old in the middle, where no latency was asked for: the stream brings no more."""
+    matching = None if assumed.matching is None else MatchingModel(assumed.matching)
+    asked_ms = assumed.latency_ms
+    latency_ms = min((records.round_trip_ms or 20) / 2 if asked_ms is None else asked_ms, LONGEST_MS)
+    options = Options.with_latency(Latency(latency_ms, latency_ms), matching=matching)
+    if asked_ms is not None:
+        return options
+    return replace(options, ticker_ms=min(options.ticker_ms + prices_ms / 2, LONGEST_MS))
+
+
+def _with_price_at(day: Day, since_ms: int) -> Day:
+    """The day from `since_ms` (UTC) on, with the price that the market had then: who had seen it before goes by it."""
+    first = int(np.searchsorted(day.times_ms, since_ms))
+    if first in (0, len(day)) or day.times_ms[first] == since_ms:
+        return day
+    columns: dict[str, Any] = {
+        name: np.array(getattr(day, name)[first - 1 :]) for name in ("times_ms", "prices", "sizes", "sides")
+    }
+    columns["times_ms"][0], columns["sizes"][0] = since_ms, 0  # nothing is traded then
+    for column in columns.values():
+        column.setflags(write=False)
+    return replace(day, **columns, pyramid=Pyramid(columns["prices"]))
 
 
 def _states(

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from gridbot.commands.wording import counted
 from gridbot.compare.causes import CAUSES, Event, Hold, cause_of, missing_in
 from gridbot.compare.difference_words import difference
-from gridbot.compare.ladder_ways import ANCHOR, Difference, Snapshot, apart, causes_with_roots, other_anchor
+from gridbot.compare.ladder_ways import Cause, Difference, Snapshot, apart, causes_with_roots, other_anchor
 from gridbot.compare.pair_tables import SIDES
 from gridbot.compare.store_side import DECISIONS, FILLS, AccountSide
 from supervisor.cli.compare_report import CauseSum
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from gridbot.compare.comparison import Money
     from supervisor.store.day_records import DayRecords
 
-__all__ = ["DUST", "causes_of", "differing_rows", "keep_causes", "key_of", "net_of_same", "sums_of"]
+__all__ = ["DUST", "causes_of", "differing_rows", "keep_causes", "key_of", "net_of_same", "sums_of", "told"]
 
 ZERO: Final = Decimal(0)
 DUST: Final = Decimal("0.000001")
@@ -48,8 +49,8 @@ def causes_of(
     queries: tuple[Query, Query],
     records: DayRecords,
     strategy_of: Mapping[str, str],
-) -> list[tuple[str, str]]:
-    """Of each row (cause, in words); `strategy_of` each symbol. Raise SqlFailed."""
+) -> list[Cause]:
+    """The cause of each row; `strategy_of` each symbol. Raise SqlFailed."""
     if not rows:
         return []
     prices = {row["price"] for row in rows}
@@ -60,13 +61,28 @@ def causes_of(
         strategy = strategy_of.get(row["symbol"], "")
         cause, words = _own_cause(row, events, [*records.holds.get("", ()), *records.holds.get(strategy, ())])
         moment_ms = min(filter(None, (_ms(row["here_at"]), _ms(row["there_at"]))))
-        if cause == "unexplained":
-            around = other_anchor(here.get(strategy, ()), there.get(strategy, ()), moment_ms)
-            cause, words = (ANCHOR, around) if around else (cause, words)
         found.append(
             Difference(moment_ms, strategy, cause, words, difference({**row, "why": ""}), row["outcome"] == "size")
         )
-    return causes_with_roots(found, {name: apart(here.get(name, ()), there.get(name, ())) for name in here})
+    return causes_with_roots(
+        found,
+        {name: apart(here.get(name, ()), there.get(name, ())) for name in here},
+        lambda name, at_ms: other_anchor(here.get(name, ()), there.get(name, ()), at_ms),
+    )
+
+
+def told(rows: Sequence[Mapping[str, Any]], causes: Sequence[Cause]) -> list[str]:
+    """Of each row the cause in words, with what is behind it: how many fills follow from it, and their money."""
+    behind: dict[int, list[Decimal]] = defaultdict(list)
+    for row, cause in zip(rows, causes, strict=True):
+        if cause.root is not None:
+            behind[cause.root].append(row["net"])
+    found = []
+    for number, cause in enumerate(causes):
+        nets = behind.get(number, ())
+        more = f"; behind that: {counted(len(nets), 'fill')}, {sum(nets, ZERO):+.2f} USDT" if nets else ""
+        found.append(f"{cause.name}: {cause.words}{more}")
+    return found
 
 
 def _own_cause(
@@ -96,8 +112,9 @@ def _events(
     statement = f"""
         SELECT symbol, direction, side, price, epoch_ms(moment), what, reason
         FROM ({side.rows(*span, (*DECISIONS, *FILLS))} UNION ALL {side.refusals(*span)}
-            UNION ALL {side.rejections(*span)} UNION ALL {side.adoptions(*span)})
-        WHERE price IN ({listed}) ORDER BY moment, CASE what WHEN 'fill' THEN 0 WHEN 'cancel' THEN 1 ELSE 2 END"""
+            UNION ALL {side.rejections(*span)} UNION ALL {side.openings(*span)})
+        WHERE price IN ({listed})
+        ORDER BY moment, CASE what WHEN 'fill' THEN 0 WHEN 'cancel' THEN 1 WHEN 'opened' THEN 3 ELSE 2 END"""
     found: dict[tuple[str, str, str, Decimal], list[Event]] = defaultdict(list)
     for symbol, direction, leg, price, at_ms, what, reason in query.ask(statement).rows:
         found[symbol, direction, leg, price].append(Event(at_ms, what, reason or ""))
@@ -108,26 +125,29 @@ def key_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in ("symbol", "direction", "side", "price", "here_at", "there_at", "here_id"))
 
 
-def keep_causes(con: Any, rows: Sequence[Mapping[str, Any]], causes: Sequence[tuple[str, str]]) -> None:
+def keep_causes(con: Any, rows: Sequence[Mapping[str, Any]], causes: Sequence[Cause]) -> None:
     con.execute("""
         CREATE TABLE compared_causes (symbol VARCHAR, direction VARCHAR, side VARCHAR, price DECIMAL(38, 12),
             outcome VARCHAR, here_at TIMESTAMP, there_at TIMESTAMP, cause VARCHAR, why VARCHAR, net DECIMAL(38, 12))""")
     names = ("symbol", "direction", "side", "price", "outcome", "here_at", "there_at")
-    kept = [[*(row[name] for name in names), *cause, row["net"]] for row, cause in zip(rows, causes, strict=True)]
+    kept = [
+        [*(row[name] for name in names), cause.name, cause.words, row["net"]]
+        for row, cause in zip(rows, causes, strict=True)
+    ]
     if kept:
         con.executemany("INSERT INTO compared_causes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", kept)
 
 
 def sums_of(
     rows: Sequence[Mapping[str, Any]],
-    causes: Sequence[tuple[str, str]],
+    causes: Sequence[Cause],
     same: Decimal,
     money: tuple[Money, Money],
 ) -> list[CauseSum]:
     """Of each cause how many fills and how much money; with the same fills and funding it is all of the difference."""
     found = []
-    for name in (*CAUSES, *dict.fromkeys(cause for cause, _ in sorted(causes) if cause not in CAUSES)):
-        of = [row for row, (cause, _) in zip(rows, causes, strict=True) if cause == name]
+    for name in (*CAUSES, *dict.fromkeys(sorted(cause.name for cause in causes if cause.name not in CAUSES))):
+        of = [row for row, cause in zip(rows, causes, strict=True) if cause.name == name]
         if of:
             found.append(CauseSum(name, len(of), sum((row["net"] for row in of), ZERO)))
     here, there = money

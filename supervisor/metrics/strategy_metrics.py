@@ -75,7 +75,8 @@ def _to_liquidation(model: Json) -> Iterator[Sample]:
         for direction in DIRECTIONS:
             at = number((row.get(direction) or {}).get("liq"))
             if price and at:
-                yield (*_names(account, row), *_kinds(account, row), direction), abs(price - at) / price
+                left = price - at if direction == "long" else at - price
+                yield (*_names(account, row), *_kinds(account, row), direction), left / price
 
 
 def _states(model: Json) -> Iterator[Sample]:
@@ -159,7 +160,7 @@ STRATEGY_METRICS: Final = (
     Metric("gridbot_strategy_entry_price_usdt", GAUGE, "usdt", LEG,
            "Average entry price of a leg.", "accounts[].strategies[].long.entry, short.entry", _leg("entry")),
     Metric("gridbot_strategy_liquidation_distance_ratio", GAUGE, "ratio", LEG,
-           "How far the liquidation price of a leg is from the last price, in relation to that.",
+           "How far the last price may go until it is at a leg's liquidation price, in relation to it; below 0 beyond.",
            "accounts[].strategies[].long.liq, short.liq, last_price", _to_liquidation),
 )  # fmt: skip
 assert frozenset(STATES) == LABELS["state"].values

@@ -114,7 +114,10 @@ def _leg(leg: Json) -> str:
     parts = [f"{leg['size']} @ {short(leg['entry'])}"]
     parts += [f"leverage {leg['leverage']}"] if leg["leverage"] else []
     if leg["liq"]:
-        away = "" if leg["liq_distance_percent"] is None else f", {leg['liq_distance_percent']} % away"
+        percent = leg["liq_distance_percent"]
+        away = "" if percent is None else f", {percent} % away"
+        if percent is not None and percent < 0:
+            away = f", the mark is {-percent} % beyond it"
         parts.append(f"liquidation at {short(leg['liq'])}{away}")
     else:
         parts.append("no liquidation price")

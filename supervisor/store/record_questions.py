@@ -131,12 +131,13 @@ def open_pnl(asked: Asked, by: str) -> str:
 
 
 def positions(asked: Asked, *, flat: bool = False) -> str:
-    """The newest state of each leg; `liq_distance` in percent of the mark price."""
+    """The newest state of each leg; `liq_distance` in percent of the mark price, below 0 beyond it."""
     size = "true" if flat else "size > 0"
     return f"""
         WITH {_PLACES}
         SELECT {_MONEY}, legs.account, strategy, symbol, direction, size, entry_price, mark_price, liq_price,
-            CAST(round(100 * abs(mark_price - liq_price) / mark_price, 2) AS DECIMAL(9, 2)) AS liq_distance, leverage,
+            CAST(round(100 * (mark_price - liq_price) * if(direction = 'long', 1, -1) / mark_price, 2)
+                AS DECIMAL(9, 2)) AS liq_distance, leverage,
             CAST(size * coalesce(mark_price, entry_price) AS DECIMAL(38, 4)) AS value, unrealised_pnl AS unrealised,
             rule, legs.local_ts AS as_of
         FROM latest_positions AS legs LEFT JOIN places USING (account, run_id)

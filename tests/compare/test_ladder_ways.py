@@ -41,13 +41,33 @@ def difference(at_ms: int, cause: str = "unexplained", strategy: str = "btc") ->
 def test_what_is_unexplained_follows_from_the_one_before_the_ladders_parted_and_from_what_that_follows():
     rows = [difference(1_000, "queue"), difference(9_000), difference(20_000), difference(20_500)]
     found = causes_with_roots(rows, {"btc": [(1_500, 12_000), (20_200, None)]})
-    assert found[0] == ("queue", "words of 1000")
-    assert found[1] == ("follows from queue", "queue 1000 (words of 9000)")
-    assert found[2] == ("unexplained", "words of 20000"), "the ladders were alike again"
-    assert found[3] == ("follows from unexplained", "unexplained 20000 (words of 20500)")
+    assert found[0][:2] == ("queue", "words of 1000")
+    assert found[1][:2] == ("follows from queue", "queue 1000 (words of 9000)")
+    assert found[2][:2] == ("unexplained", "words of 20000"), "the ladders were alike again"
+    assert found[3][:2] == ("follows from unexplained", "unexplained 20000 (words of 20500)")
     longer = causes_with_roots([difference(1_000, "cap"), difference(2_000), difference(3_000)],
                                {"btc": [(1_100, 2_500), (2_600, None)]})  # fmt: skip
-    assert [cause for cause, _ in longer] == ["cap", "follows from cap", "follows from cap"]
+    assert [cause.name for cause in longer] == ["cap", "follows from cap", "follows from cap"]
+
+
+def test_ladders_that_parted_by_another_anchor_have_it_as_the_cause_of_the_first_difference_and_the_rest_is_behind_it():
+    """The ladders are recorded up to a second after they parted."""
+    rows = [difference(20_600), difference(20_000), difference(29_000), difference(26_000, "queue")]
+    asked = []
+
+    def around(strategy: str, at_ms: int) -> str:
+        asked.append((strategy, at_ms))
+        return "around others"
+
+    found = causes_with_roots(rows, {"btc": [(20_900, None)]}, around)
+    assert [cause[:2] for cause in found] == [
+        ("follows from anchor", "unexplained 20000 (words of 20600)"),
+        ("anchor", "around others"),
+        ("follows from anchor", "unexplained 20000 (words of 29000)"),
+        ("queue", "words of 26000"),
+    ]
+    assert [cause.root for cause in found] == [1, None, 1, None]
+    assert asked == [("btc", 20_900)], "where they are known to be apart"
 
 
 def test_another_size_follows_from_the_difference_before_it():
@@ -60,7 +80,7 @@ def test_another_size_follows_from_the_difference_before_it():
 def test_their_order_does_not_matter_and_a_cause_of_its_own_stays():
     rows = [difference(9_000), difference(9_100, "halt"), difference(1_000, "queue")]
     found = causes_with_roots(rows, {"btc": [(1_500, None)]})
-    assert [cause for cause, _ in found] == ["follows from queue", "halt", "queue"]
+    assert [cause.name for cause in found] == ["follows from queue", "halt", "queue"]
 
 
 @case_table(
@@ -75,4 +95,4 @@ def test_their_order_does_not_matter_and_a_cause_of_its_own_stays():
 )
 def test_nothing_follows_where_the_ladders_were_alike_or_parted_by_something_else(ladders):
     rows = [difference(1_000, "queue"), difference(9_000), difference(9_000, strategy="eth")]
-    assert [cause for cause, _ in causes_with_roots(rows, ladders)] == ["queue", "unexplained", "unexplained"]
+    assert [cause.name for cause in causes_with_roots(rows, ladders)] == ["queue", "unexplained", "unexplained"]

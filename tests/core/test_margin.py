@@ -118,7 +118,18 @@ def test_of_a_pair_the_bigger_short_has_one_above():
 
 def test_maintenance_of_a_pair_is_for_both_legs_without_relief():
     # the hedged part counts: 1 + 1 coins at 400 are 800 USDT, MM 8
-    assert prices(leg("2", "400"), leg("1", "200"), d(100))[0] == 400 - (100 - d("10"))
+    assert prices(leg("2", "400"), leg("1", "200"), d(100), mark="400")[0] == 400 - (100 - d("10"))
+
+
+def test_where_the_mark_would_be_beyond_the_fit_a_pair_goes_from_the_mark_on():
+    # 13.7 coins are bare: a dollar of the mark is 13.7 of the equity, of which the fit at 125 makes 130
+    long, short = leg("29.9", "149.82"), leg("16.2", "150")
+    equity = {mark: d(685) + d("13.7") * (mark - 150) for mark in (150, 125, 110)}
+    told = [prices(long, short, equity[mark], str(mark))[0] for mark in equity]
+    assert told[0] is not None
+    assert round(told[0], 10) == d("113.3587518248")
+    assert told[1:] == [100, 100]
+    assert prices(short, long, equity[125], "175")[1] == 200
 
 
 def test_of_a_leg_alone_the_accounts_spare_margin_is_used_up_from_the_mark_on():
@@ -329,10 +340,11 @@ def test_with_the_margin_to_keep_liquidation_prices_stay_within_limits(sizes, en
         # the mark at most 110, the price at most 0.999 · 80: 30.08 a coin; and from 90 on up to 1.001 · 120
         (leg("2", "100"), FLAT, ("0", "60.16")),
         (FLAT, leg("2", "100"), ("0", "60.240")),
-        (leg("2", "70"), leg("1", "90"), ("0", "0")),
+        # of a pair from the mark on, where the fit does not hold, and by the fit
+        (leg("2", "70"), leg("1", "90"), ("0", "30.08")),
         # 1 % of 290 is needed, and from the entry on there are 20.08 for a coin
-        (leg("2", "100"), leg("1", "90"), ("22.980", "0")),
-        (leg("1", "100"), leg("2", "90"), ("32.920", "0")),
+        (leg("2", "100"), leg("1", "90"), ("22.980", "30.08")),
+        (leg("1", "100"), leg("2", "90"), ("32.920", "30.12")),
         (LegState(d(2)), leg("1", "90"), ("0", "0")),
     ],
 )

@@ -51,7 +51,7 @@ GRIDBOT = {
     "store": "core doors lease records atomic_file command_line frames version private_files",
     "gridbot": "store version",
     # What a person reads of an account: figures and a page, from the database alone.
-    "report": "doors version",
+    "report": "core doors version",
     # Cancels and closes everything, for whoever has the account.
     "flatten": "core exchange ports budget orders records background",
     # What may stand between a wish and the wire; what sends it.

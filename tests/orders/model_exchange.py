@@ -15,6 +15,8 @@ D = Decimal
 SYMBOL, HAND_SYMBOL = INSTRUMENT.symbol, "ETHUSDT"
 START_MS = 10_000_000
 HELD = D("0.5")
+HELD_SEQ = 1
+"""The exchange's number of what made the legs that are held at first."""
 
 
 @dataclass
@@ -95,7 +97,7 @@ class Exchange:
             ]
             size = self.held + sum((r.qty for r in made), D(0))
             value = self.held * 100 + sum((r.qty * r.price for r in made), D(0))
-            seq, since_ms = (made[-1].seq, made[-1].exchange_ts) if made else (0, START_MS)
+            seq, since_ms = (made[-1].seq, made[-1].exchange_ts) if made else (HELD_SEQ if self.held else -1, START_MS)
             entry = value / size if size else None
             legs.append(PositionEvent(SYMBOL, direction, size, entry, seq=seq, exchange_ts=since_ms))
         return legs
@@ -135,7 +137,7 @@ class Exchange:
             qty,
             left,
             exchange_ts=self.stamp_ms,
-            seq=self.numbers,
+            seq=HELD_SEQ + self.numbers,
         )
         self.made_at[made.exec_id] = self.now_ms
         self.executions.append((made, self.now_ms + late))

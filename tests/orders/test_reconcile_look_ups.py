@@ -158,6 +158,33 @@ def test_an_answer_that_is_older_by_its_time_alone_is_believed_when_nothing_came
     assert desk.turn.effects[-1] == (ApplyRow(row) if is_heard else Revive(row))
 
 
+def test_an_answer_may_be_older_than_what_made_its_order_doubtful_meanwhile() -> None:
+    """An amendment that is earlier by its time is heard while a question is under way: it is asked for again."""
+    desk = Desk()
+    desk.book.apply_update(update(desk.order, OrderStatus.NEW, ts=9000))
+    who = desk.ask()
+    look_ups.want(desk.turn, SYMBOL, desk.key)
+    row = update(desk.order, OrderStatus.NEW, ts=1000, price=D(101))
+    assert look_ups.on_order(desk.turn, who, row)
+    assert desk.turn.effects[-1] == ApplyRow(row)
+    assert desk.due_s == 10.0 + FIRST_WAIT_S
+    desk.at(10.0 + FIRST_WAIT_S)
+    assert look_ups.on_order(desk.turn, desk.asked, row)
+    assert desk.turn.effects[-1] == Revive(row)
+    assert not desk.turn.state.looking
+
+
+def test_an_answer_that_is_older_by_its_time_alone_is_believed_though_executions_are_missing() -> None:
+    """Else it would stay in doubt, and be asked for each second, until the list has them."""
+    desk = Desk()
+    desk.book.apply_update(update(desk.order, OrderStatus.PARTIALLY_FILLED, "0.001", ts=9000))
+    who = desk.ask()
+    row = update(desk.order, OrderStatus.PARTIALLY_FILLED, "0.001", ts=1000, price=D(101))
+    assert not look_ups.on_order(desk.turn, who, row)
+    assert look_ups.on_executions(desk.turn, desk.asked)
+    assert desk.turn.effects[-1] == Revive(row)
+
+
 def test_a_row_that_is_ahead_of_the_executions_waits_for_them() -> None:
     desk = Desk()
     row = update(desk.order, OrderStatus.FILLED, "0.010")

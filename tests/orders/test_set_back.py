@@ -38,3 +38,15 @@ def test_what_was_made_since_the_last_reading_is_read_by_the_clock_as_it_is_now(
 def test_the_first_reading_of_a_start_begins_well_before_now() -> None:
     assert SetBack().asked(READ_MS, READ_MS - 60_000, 5.0).begin_ms(READ_MS) == READ_MS - 60_000 - UNKNOWN_MS
     assert SetBack().asked(READ_MS, 1, 5.0).begin_ms(READ_MS) == 0
+
+
+def test_an_answer_counts_for_nothing_when_the_clock_turns_out_to_have_been_set_back_before_the_question() -> None:
+    """The question was refused for its time, which had the clock measured; it was asked again as it was."""
+    read = SetBack().asked(READ_MS, READ_MS + 1, 100.0).answered(READ_MS)
+    asked = read.asked(READ_MS, READ_MS + 60_000, 160.0)
+    back_ms = READ_MS - 300_000
+    again = asked.answered(READ_MS, back_ms + 1_000, 161.0).asked(READ_MS, back_ms + 60_000, 220.0)
+    assert again.begin_ms(READ_MS) == back_ms + 60_000 - 120_001, "since the reading before it"
+    assert asked.answered(READ_MS, READ_MS + 61_000 - NOISE_MS, 161.0) == asked.answered(READ_MS), (
+        "by little it may err"
+    )

@@ -31,6 +31,16 @@ def test_nothing_of_ours_leaves_the_wallet_as_it_is() -> None:
     assert account.funds() == WALLET
 
 
+def test_the_exchanges_wallet_is_never_older_than_what_it_replaces() -> None:
+    """Its clock may be set back, by which a gate would take the newest for the older one."""
+    account = ShadowAccount()
+    for at_ms, available in ((9_000, D(50)), (5_000, D(40))):
+        account.seen(WalletEvent("USDT", D(60), available_balance=available, exchange_ts=at_ms))
+        funds = account.funds()
+        assert funds is not None
+        assert (funds.exchange_ts, funds.available_balance) == (9_000, available)
+
+
 def test_a_resting_order_that_opens_locks_margin_and_both_fees() -> None:
     account = ShadowAccount()
     pair = account.open(BTC, TERMS)

@@ -140,3 +140,16 @@ def test_what_happens_while_the_exchanges_clock_was_set_back_is_paged(back_ms: i
         finish(account)
         assert account.counted[execution.exec_id] == 1
     assert account.state.set_back.since_ms is None, "its clock has caught up"
+
+
+def test_what_was_paged_and_could_not_be_counted_is_paged_again(account: Account) -> None:
+    """A fault of ours after it, such as a full disk: neither a gap nor that the clock was set back is forgotten."""
+    complete_ms = account.state.complete_to_ms
+    account.exchange.now_ms, account.exchange.skew_ms = complete_ms + 200_000, -400_000
+    account.feed(words.Asked("a gap", 1, complete_ms - 300_000))
+    before = account.state
+    assert before.set_back.since_ms is not None
+    go_on(account, words.AskExecutions)
+    assert not account.state.has_gap
+    account.feed(words.Broke(OSError("the disk is full")))
+    assert (account.state.gap_from_ms, account.state.set_back) == (before.gap_from_ms, before.set_back)

@@ -19,9 +19,12 @@ from gridbot.records.record_types import (
     UtcUs,
 )
 from gridbot.report.figures import Figures, figures_from
-from gridbot.report.report_page import render
+from gridbot.report.headline import cards
+from gridbot.report.report_page import render, split_lines
 from gridbot.report.report_span import DAY_MS
 from gridbot.store.reading import database_path
+from supervisor.store import record_questions
+from supervisor.store.query import ask_all
 from tests.report.grid_session import CONFIG, START_MS, GridSession, facts_of, store, trade
 
 D = Decimal
@@ -165,7 +168,41 @@ def plain(session: GridSession) -> None:
     trade(session)
 
 
+def beyond(session: GridSession) -> None:
+    """The long of a pair with its mark below, and the short with its mark above its liquidation price."""
+    trade(session)
+    session.leg("2", "100", "96", liq_price=D(100))
+    session.leg("1", "100", "100", "short", liq_price=D(95))
+    session.leg("1", "100", "80", "short", liq_price=D(95))
+
+
+def dividend(session: GridSession) -> None:
+    """Beside a pair that earned 2 there are 5 less a fee of 0.5 that no trade earned."""
+    session.start()
+    session.price("100", "100")
+    session.balance("1000")
+    session.fill("Buy", "100", "1", fee=D(0))
+    session.fill("Sell", "102", "1", fee=D(0), realised_pnl=D(2))
+    session.fill("Sell", "102", "1", exec_type="Dividend", closed_size=D(0), realised_pnl=D(5), fee=D("0.5"))
+    session.balance("1006.5")
+
+
+def stopped(session: GridSession) -> None:
+    """Prices of five minutes, an hour behind the begin of what is asked for and an hour before its end."""
+    session.start()
+    session.balance("1000")
+    session.now_ms += 3_600_000
+    for second in range(0, 300, 20):
+        session.price(str(100 + second), "100")
+        session.now_ms += 20_000
+    session.now_ms += 3_600_000
+    session.balance("1000")
+
+
 CASES = (
+    beyond,
+    dividend,
+    stopped,
     liquidated,
     caps,
     halts,
@@ -240,10 +277,38 @@ def test_a_halt_that_began_before_the_span_and_one_level_of_several_still_count(
         "Once since 2023-11-14 22:13 UTC, still set at the end. Reason: looking"
     )
     assert "2 times since 2023-11-14 22:13 UTC, still set at the end" in warned(figures, "btc_grid: levels were taken")
-    assert warned(figures, "The private stream was interrupted").startswith("1 gaps, 5 s together")
+    assert warned(figures, "The private stream was interrupted").startswith("1 gap, 5 s together")
     assert not [
         title for title in titles if "API key" in title or "banned" in title or "a strategy was halted" in title
     ]
+
+
+def test_a_mark_beyond_the_liquidation_price_is_said_so(records: Path) -> None:
+    figures = reported(records, beyond)
+    assert [(near.direction, near.distance) for near in figures.nearest] == [
+        ("short", pytest.approx(-0.05)),
+        ("long", pytest.approx(-4 / 96)),
+    ]
+    [card] = [card for card in cards(figures) if card.name == "Nearest to liquidation"]
+    assert (card.figure, card.tone) == ("−5.00 %", "down")
+    assert card.line.startswith("of the price, beyond its liquidation price: BTCUSDT short")
+    assert "−4.17 % (beyond it)" in render(figures, START_MS)
+    [listed] = ask_all(records, [record_questions.positions(record_questions.Asked())])
+    found = [dict(zip(listed.columns, row, strict=True)) for row in listed.rows]
+    assert [row["liq_distance"] for row in found if row["account"] == "beyond"] == [D("-4.17"), D("18.75")]
+
+
+def test_what_was_booked_without_a_trade_is_no_inventory(records: Path) -> None:
+    figures = reported(records, dividend)
+    lines = {line.name: line.amount for line in split_lines(figures)}
+    assert (lines["Grid profit"], lines["Inventory"], lines["Other bookings"]) == (D(2), 0, D("4.5"))
+    assert (lines["Change of equity"], lines["Not explained"], lines["Fees"]) == (D("6.5"), 0, 0)
+    assert [(part.other, part.total) for part in figures.parts] == [(D("4.5"), D("6.5"))]
+
+
+def test_prices_that_begin_late_or_stop_early_have_gaps(records: Path) -> None:
+    figures = reported(records, stopped, to_ms=START_MS + 7_500_000)
+    assert warned(figures, "Prices of BTCUSDT have gaps").startswith("2 gaps, 2 h")
 
 
 def test_a_strategy_is_warned_of_its_own_halts_and_those_of_the_account(records: Path) -> None:
@@ -256,8 +321,8 @@ def test_a_crash_a_pause_of_the_bot_and_gaps_of_its_data(records: Path) -> None:
     figures = reported(records, crashed, to_ms=START_MS + 7_300_000)
     assert warned(figures, "The bot crashed once")
     assert warned(figures, "The bot did not run for 2 h").startswith("Once; the longest 2 h")
-    assert warned(figures, "Prices of BTCUSDT have gaps").startswith("1 gaps, 2 h")
-    assert warned(figures, "The public stream was interrupted").startswith("1 gaps, 5 s together")
+    assert warned(figures, "Prices of BTCUSDT have gaps").startswith("1 gap, 2 h")
+    assert warned(figures, "The public stream was interrupted").startswith("1 gap, 5 s together")
     assert figures.settings.changed == ["btc_grid: distance of levels, %"]
     assert dict(figures.settings.strategies[0].rows)["distance of levels, %"] == "0.3"
     assert [run.state for run in figures.runs] == ["crashed", "ended"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gridbot.report.figures import Figures, figures_from
+from gridbot.report.money_split import _shared
 from gridbot.report.report_page import split_lines
 from tests.report.grid_session import START_MS, GridSession, facts_of, store, trade
 
@@ -49,6 +50,13 @@ def several_open(session: GridSession) -> None:
     session.price("99", "99")
 
 
+def several_moved(session: GridSession) -> None:
+    """Marks of 12 are recorded; the balance was worked out at 12.06 and 12.06."""
+    several_open(session)
+    session.price("12", "12")
+    session.balance("100", "-12.36")
+
+
 def long_session(session: GridSession) -> None:
     session.start()
     session.balance("1000")
@@ -65,7 +73,7 @@ def alice(session: GridSession) -> None:
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("sessions")
-    store(directory, alice, deposit, filled_after, several, several_open, long_session)
+    store(directory, alice, deposit, filled_after, several, several_open, several_moved, long_session)
     return directory
 
 
@@ -192,6 +200,19 @@ def test_open_positions_of_several_strategies_are_counted_at_one_mark_price(reco
     assert (figures.together.total, figures.money.change) == (D(-12), D(-12))
     assert figures.most_exposed is not None
     assert figures.most_exposed.notional == D(60)
+
+
+def test_parts_add_up_to_the_balance_though_its_mark_prices_are_not_recorded(records: Path) -> None:
+    figures = figures_from(*facts_of(records, account="several_moved"))
+    assert [part.unrealised_after for part in figures.parts] == [D("-6.18"), D("-6.18")]
+    assert figures.money is not None
+    assert figures.together.total == figures.money.change == D("-12.36")
+
+
+def test_marks_do_not_move_so_far_that_they_hide_what_is_not_explained() -> None:
+    assert _shared(D(-7), [D(-2), D(-3)], [D(120), D(80)]) == [D("-3.2"), D("-3.8")]
+    assert _shared(D(-8), [D(-2), D(-3)], [D(120), D(80)]) == [D(-2), D(-3)]
+    assert sum(_shared(D(1), [D(0)] * 3, [D(100)] * 3)) == 1
 
 
 def test_a_long_session_is_thinned_but_keeps_its_extremes(records: Path) -> None:

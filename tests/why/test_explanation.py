@@ -122,5 +122,7 @@ def test_distances_to_the_caps_and_to_liquidation() -> None:
     long, short = found["legs"]
     assert (long["size"], long["liq"], long["liq_distance_percent"]) == ("2", "80", 20.0)
     assert (short["size"], short["liq"], short["liq_distance_percent"]) == ("0", None, None)
+    beyond = explain(scene(bench, liquidation={LONG: D(104), SHORT: D(97)}), NOW)["legs"]
+    assert [leg["liq_distance_percent"] for leg in beyond] == [-4.0, -3.0]
     assert found["rules"] == [f"long_2: {RULES['long_2']}", "short_9: see docs/risk.md"]
     assert rule_texts("") == []

@@ -104,7 +104,7 @@ class Valuation:
 
     def liquidation_price(self, account: Account, leg: Leg, figures: Totals) -> Decimal | None:
         """In isolated margin the price of the leg; in cross margin an estimate of when the account's margin would be
-        used up. None when the leg has none."""
+        used up, which the mark price is never beyond. None when the leg has none."""
         if account.isolated:
             return self._leg_liquidation(account, leg)
         prices = figures.prices.get(leg.symbol)

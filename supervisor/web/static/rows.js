@@ -16,11 +16,11 @@ const OF_HEALTH = { auth_cooldown: ["key refused", BAD], circuit_open: ["circuit
 export const number = (text) => (text === null || text === undefined || text === "" ? null : Number(text));
 const sum = (values) => (values.some((value) => value === null) ? null : values.reduce((one, other) => one + other, 0));
 
-// How far the price may go until the leg is liquidated, as a share of the price; null when nothing says so.
+// How far the price may go until the leg is liquidated, as a share of the price, below 0 beyond it; null when nothing says so.
 function liquidation(strategy) {
   const price = number(strategy.last_price);
-  const far = ["long", "short"].map((leg) => number(strategy[leg]?.liq)).filter((liq) => liq && price);
-  return far.length ? Math.min(...far.map((liq) => Math.abs(price - liq) / price)) : null;
+  const far = [["long", 1], ["short", -1]].map(([leg, sign]) => [number(strategy[leg]?.liq), sign]).filter(([liq]) => liq && price);
+  return far.length ? Math.min(...far.map(([liq, sign]) => sign * (price - liq) / price)) : null;
 }
 
 const MONEY = ["realised", "fees", "funding", "unrealised", "net", "grid", "todayNet", "todayGrid", "todayRealised", "todayFees", "todayFunding", "fills", "placed", "wanted"];

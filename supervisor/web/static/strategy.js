@@ -167,7 +167,8 @@ function Holds({ holds }) {
 
 function Leg({ row, model }) {
   const held = Number(row.size) !== 0;
-  const away = row.liq_distance_percent === null ? "" : `, ${row.liq_distance_percent} % away`;
+  const far = row.liq_distance_percent;
+  const away = far === null ? "" : far < 0 ? `, the mark is ${-far} % beyond it` : `, ${far} % away`;
   const factors = row.multiplier_buy === "1" && row.multiplier_sell === "1" ? "as configured" : `Buy × ${row.multiplier_buy}, Sell × ${row.multiplier_sell}`;
   return html`<div class="card"><div class="title">${row.leg}</div><dl>
     <div><dt>Position</dt><dd>${held ? legText(row) : "flat"}</dd></div>

@@ -24,6 +24,7 @@ from gridbot.paper.settings import MatchingModel
 from gridbot.private_files import copy_private
 from supervisor.cli.day_verdict import _Judge
 from supervisor.cli.main import cli
+from supervisor.cli.verdict_backtest import _with_price_at
 from supervisor.cli.verdict_causes import DUST
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.store.query import Limits, Query
@@ -175,3 +176,13 @@ def test_days_and_accounts_that_are_not_there(traded: Path) -> None:
     assert before.stdout == "nothing to compare: alice on 2025-12-28 and its backtest\n"
     wrong = CliRunner().invoke(cli, ["verdict", "-c", str(traded / "mine.yaml"), "--account", "alcie"])
     assert (wrong.exit_code, "did you mean alice?" in wrong.output) == (2, True)
+
+
+def test_a_day_that_begins_later_has_the_price_of_then() -> None:
+    """The account went by it; without it, the backtest built its ladder around the next one."""
+    day = two_days()[1]
+    first, second = (int(at) for at in day.times_ms[:2])
+    begun = _with_price_at(day, first + 400)
+    assert [int(at) for at in begun.times_ms[:2]] == [first + 400, second]
+    assert (list(begun.prices), begun.sizes[0], len(begun.sizes)) == (list(day.prices), 0, len(day))
+    assert _with_price_at(day, first) is _with_price_at(day, second) is day

@@ -177,6 +177,13 @@ def test_one_strategy_in_full() -> None:
     ]
 
 
+def test_a_mark_beyond_the_liquidation_price_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    leg = {"leg": "long", "size": "0.5", "entry": "60010", "leverage": "10", "liq": "62500", "multiplier_buy": "1"}
+    legs = [{**leg, "multiplier_sell": "1", "liq_distance_percent": -4.15}]
+    monkeypatch.setitem(Client.answers, "alice", [{**HELD, "legs": legs}])
+    assert "liquidation at 62500, the mark is 4.15 % beyond it" in run("alice/btc").output
+
+
 def test_without_a_target_only_what_is_not_as_it_should_be_and_what_is_known_of_who_is_silent() -> None:
     result = run()
     assert result.exit_code == 5

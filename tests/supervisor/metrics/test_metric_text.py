@@ -88,6 +88,8 @@ def test_figures_are_those_of_the_model():
     assert value(found, "gridbot_strategy_orders_wanted", strategy="a0-0") == 7, "a flat leg has nothing to close"
     leg = {"strategy": "a0-0", "direction": "long"}
     assert value(found, "gridbot_strategy_liquidation_distance_ratio", **leg) == 0.25
+    row["strategies"][0] |= {"last_price": "24000"}
+    assert value(samples(model), "gridbot_strategy_liquidation_distance_ratio", **leg) == -0.25, "it is beyond 30000"
     assert value(found, "gridbot_strategy_position_usdt", **leg) == 40000
     bucket = "gridbot_account_frame_to_request_seconds_bucket"
     assert [value(found, bucket, le=le, **at) for le in ("5e-05", "0.0001", "1.0", "+Inf")] == [1, 3, 3, 6]
