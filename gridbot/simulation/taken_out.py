@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from inspect import Parameter
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 from gridbot.exchange.failures import ExchangeError
@@ -43,12 +43,15 @@ def replaced(owner: object, **by: object) -> AbstractContextManager[Any]:
         name: _fitted(f"{getattr(owner, '__name__', owner)}.{name}", _of(owner, name), other)
         for name, other in by.items()
     }
-    return patch.multiple(owner, **fitted)
+    patches: AbstractContextManager[Any] = patch.multiple(owner, **fitted)
+    return patches
 
 
-def replaced_in(table: dict[Any, Any], by: dict[Any, Any]) -> AbstractContextManager[Any]:
+def replaced_in(table: Mapping[Any, Any], by: Mapping[Any, Any]) -> AbstractContextManager[Any]:
     """The same with entries of a dictionary. KeyError when there is none."""
-    return patch.dict(table, {key: _fitted(f"of {key}", table[key], other) for key, other in by.items()})
+    return patch.dict(
+        cast("dict[Any, Any]", table), {key: _fitted(f"of {key}", table[key], other) for key, other in by.items()}
+    )
 
 
 def misfit(real: Callable[..., Any], by: Callable[..., Any]) -> str:
