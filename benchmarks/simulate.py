@@ -147,7 +147,7 @@ class Rest:
 def one_seed(options: argparse.Namespace) -> int:
     """Run one seed with its trace; or the smallest plan that fails like it."""
     plan = draw_plan(options.seed, options.minutes * 60, dense=options.dense)
-    with reverted(options.without):
+    with reverted(options.without) as faults:
         if options.shrink:
             plan = smallest(plan)
         trace = Trace()
@@ -159,6 +159,8 @@ def one_seed(options: argparse.Namespace) -> int:
         print(f"  {fault}")
     for finding in result.findings:
         print(f"found: {finding}")
+    for text in faults:
+        print(f"no proof: {text}")
     return 1 if result.findings else 0
 
 

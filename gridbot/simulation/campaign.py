@@ -75,11 +75,13 @@ def run_seed(
     plan = draw_plan(seed, minutes * 60, dense=dense)
     started_s = time.process_time()
     result = Result(plan)
-    try:
-        with reverted(without):
+    with reverted(without) as faults:
+        try:
             result = run_plan(plan, until=until)
-    except Exception as error:  # noqa: BLE001 - a campaign goes on, and names the seed
-        result.findings.append(Finding("bounded", f"the run itself ended by {type(error).__name__}: {error}"))
+        except Exception as error:  # noqa: BLE001 - a campaign goes on, and names the seed
+            text = f"the run itself ended by {type(error).__name__}: {error}"
+            result.findings.append(Finding("bounded", text, is_error=True))
+    result.findings += [Finding("no-proof", text, is_error=True) for text in faults]
     took_s = time.process_time() - started_s
     return Outcome(seed, result.simulated_s, took_s, result.counts, result.findings)
 

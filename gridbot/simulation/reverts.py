@@ -11,32 +11,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
-from gridbot.bybit import parse_account
-from gridbot.bybit.parse_costs import Costs
-from gridbot.bybit.raw_fields import or_zero
-from gridbot.bybit.rest import BybitRest
-from gridbot.core import ExecType, ExecutionEvent, Instrument, OrderUpdateEvent, PositionEvent
-from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.core import Instrument, OrderUpdateEvent, PositionEvent
 from gridbot.core.leg_history import LegHistory, Stated, Step
-from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.execution.executor import Executor
-from gridbot.orders import life, life_moves, reconcile, reconcile_ends, reconcile_legs, reconcile_look_ups
+from gridbot.orders import life, life_moves, reconcile, reconcile_ends, reconcile_legs
 from gridbot.orders.book import OrderBook
 from gridbot.orders.ids import Owner, parse
 from gridbot.orders.life_effects import Effect
 from gridbot.orders.life_events import Revived, Withdrawn
 from gridbot.orders.order import OrderState, Transition
-from gridbot.orders.reconcile_state import Recorded, Who
+from gridbot.orders.reconcile_state import Recorded
 from gridbot.orders.reconcile_turn import Turn
-from gridbot.orders.reconcile_words import Adjust, AskExecutions
+from gridbot.orders.reconcile_words import Adjust
 from gridbot.simulation import reverts_of_bounds as unbounded
 from gridbot.simulation import reverts_of_catching_up as behind
 from gridbot.simulation import reverts_of_contracts as contracts
+from gridbot.simulation import reverts_of_counting as money
 from gridbot.simulation import reverts_of_ways as ways
 from gridbot.simulation import reverts_of_words as words
-from gridbot.simulation.together import together
+from gridbot.simulation.taken_out import noting_faults, replaced, replaced_in, together
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.state_log import Document, StateLog
 from gridbot.worker import order_manager, strategy_runner
@@ -61,36 +55,14 @@ class Revert:
     """A run takes half a minute and more: too long for the usual suite."""
 
 
-def _count_always() -> AbstractContextManager[Any]:
-    return patch.object(Ledger, "is_new", lambda ledger, exec_id: True)
-
-
-def _page_nothing() -> AbstractContextManager[Any]:
-    async def nothing(rest: BybitRest, *_: object, **__: object) -> list[ExecutionEvent]:
-        return []
-
-    return patch.object(BybitRest, "executions", nothing)
-
-
 def _believe_a_lost_reply() -> AbstractContextManager[Any]:
     def reject(book: OrderBook, key: str, reason: str, ret_code: int | None = None) -> Transition | None:
         order = book.get(key)
         return None if order is None else book.move(order, OrderState.REJECTED, reason, ret_code=ret_code)
 
     return together(
-        patch.object(OrderBook, "lose_reply", reject),
+        replaced(OrderBook, lose_reply=reject),
         _hold_for_over(),  # which would put it right later
-    )
-
-
-def _continue_at_the_newest() -> AbstractContextManager[Any]:
-    def ask(turn: Turn, who: Who) -> None:
-        turn.effects.append(AskExecutions(who, max(0, turn.view.ledger.last_exec_ts - OVERLAP_MS)))
-
-    return together(
-        patch.object(Turn, "ask_executions", ask),
-        # An order whose executions do not add up would be asked for by its id, which finds most of what paging lost.
-        patch.object(reconcile_look_ups, "_ask_missing", lambda turn: None),
     )
 
 
@@ -104,14 +76,14 @@ def _send_what_is_withdrawn() -> AbstractContextManager[Any]:
         book.withdraw(order, event.reason)
         return []
 
-    return patch.dict(life._HANDLERS, {Withdrawn: withdrawn})
+    return replaced_in(life._HANDLERS, {Withdrawn: withdrawn})
 
 
 def _hold_for_over() -> AbstractContextManager[Any]:
     def ignore(book: OrderBook, event: Revived, now_s: float) -> list[Effect]:
         return []
 
-    return patch.dict(life._HANDLERS, {Revived: ignore})
+    return replaced_in(life._HANDLERS, {Revived: ignore})
 
 
 def _legs_by_arrival() -> AbstractContextManager[Any]:
@@ -131,19 +103,19 @@ def _legs_by_arrival() -> AbstractContextManager[Any]:
             turn.effects.append(Adjust(row, ours, "as it is listed"))
 
     return together(
-        patch.multiple(
+        replaced(
             LegHistory,
             add=add,
             believe=believe,
             settle=lambda history: iter(()),
             at=lambda history, row: history.now,
         ),
-        patch.object(reconcile_legs, "_judge", judge),
+        replaced(reconcile_legs, _judge=judge),
     )
 
 
 def _keep_no_holds() -> AbstractContextManager[Any]:
-    return patch.object(HoldsFile, "keep", lambda *_: None)
+    return replaced(HoldsFile, keep=lambda *_: None)
 
 
 def _derive_the_owner() -> AbstractContextManager[Any]:
@@ -153,11 +125,11 @@ def _derive_the_owner() -> AbstractContextManager[Any]:
         said = parse(row.order_link_id)
         return real(row, owner, instrument, recorded) and said is not None and said.ticks == instrument.ticks(row.price)
 
-    return together(*(patch.object(module, "owns", owns) for module in (reconcile, order_manager)))
+    return together(*(replaced(module, owns=owns) for module in (reconcile, order_manager)))
 
 
 def _keep_what_fits_no_level() -> AbstractContextManager[Any]:
-    return patch.object(life_moves, "OFF_TICK", "")
+    return replaced(life_moves, OFF_TICK="")
 
 
 FILES_S = 10.0
@@ -178,38 +150,24 @@ def _save_states_beside_the_journal() -> AbstractContextManager[Any]:
             last_s[0] = now_s
             release(states)
 
-    return patch.multiple(StateLog, keep=keep, release=seldom, executions_after=lambda *_: [])
+    return replaced(StateLog, keep=keep, release=seldom, executions_after=lambda *_: [])
 
 
 def _wait_for_the_second() -> AbstractContextManager[Any]:
-    return patch.object(Executor, "_ask_next_turn", lambda executor: None)
-
-
-@contextlib.contextmanager
-def _book_all_as_trades() -> Iterator[None]:
-    """Whatever is no funding opens or closes a leg."""
-    with contextlib.ExitStack() as changed:
-        for kind in ExecType:
-            changed.enter_context(patch.object(kind, "moves_legs", kind is not ExecType.FUNDING))
-        yield
-
-
-def _take_each_fee_for_usdt() -> AbstractContextManager[Any]:
-    """And leave taxes out."""
-    return patch.object(parse_account, "costs_of", lambda row, **_: Costs(or_zero(row, "execFee"), SETTLE_COIN))
+    return replaced(Executor, _ask_next_turn=lambda executor: None)
 
 
 def _pause_for_nothing() -> AbstractContextManager[Any]:
-    return patch.object(strategy_runner, "unusual", lambda execution: None)
+    return replaced(strategy_runner, unusual=lambda execution: None)
 
 
 def _ask_for_no_ends() -> AbstractContextManager[Any]:
-    return patch.object(reconcile_ends, "on_listing", lambda *_: None)
+    return replaced(reconcile_ends, on_listing=lambda *_: None)
 
 
 REVERTS: dict[str, Revert] = {
-    "trades-only": Revert("Only known trades move a leg.", ("money",), 1, _book_all_as_trades),
-    "fees-by-coin": Revert("Taxes count, and a fee in MNT is no USDT.", ("money",), 20, _take_each_fee_for_usdt),
+    "trades-only": Revert("Only known trades move a leg.", ("money",), 1, money.book_all_as_trades),
+    "fees-by-coin": Revert("Taxes count, and a fee in MNT is no USDT.", ("money",), 20, money.take_each_fee_for_usdt),
     "pause-unknown": Revert(
         "What may have moved a leg in a way that nobody knows pauses its strategy.",
         ("halted-sends-nothing",),
@@ -219,7 +177,15 @@ REVERTS: dict[str, Revert] = {
     "unseen-ends": Revert(
         "An order that ended while no worker followed it gets its last record.", ("records-rest",), 5, _ask_for_no_ends
     ),
-    "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
+    "count-once": Revert(
+        "An execution that comes twice is counted once.", ("executions-once",), 57, money.count_always
+    ),
+    "page-once": Revert(
+        "What paging brings of the minute before is not counted again.",
+        ("executions-once",),
+        10,
+        money.count_what_is_paged_again,
+    ),
     "own-by-id": Revert(
         "The id says whose an order is, whatever its price and today's tick size.",
         ("no-unknown-order", "one-order-per-level"),
@@ -228,7 +194,7 @@ REVERTS: dict[str, Revert] = {
     ),
     "off-tick": Revert("What fits no level of today is cancelled.", ("order-rules",), 60, _keep_what_fits_no_level),
     "page-executions": Revert(
-        "Missed executions are paged.", ("executions-once", "money"), 14, _page_nothing, is_slow=True
+        "Missed executions are paged.", ("executions-once", "money"), 14, money.page_nothing, is_slow=True
     ),
     "tell-standstill": Revert(
         "When every order is refused, health and an alert say so.",
@@ -282,7 +248,7 @@ REVERTS: dict[str, Revert] = {
         "Paging goes on where it was finished, not at the newest execution.",
         ("executions-once",),
         40,
-        _continue_at_the_newest,
+        money.continue_at_the_newest,
         minutes=10.0,
         is_slow=True,
     ),
@@ -390,9 +356,12 @@ REVERTS: dict[str, Revert] = {
 
 
 @contextlib.contextmanager
-def reverted(names: Sequence[str]) -> Iterator[None]:
-    """Run with these fixes out. Raises KeyError for an unknown name."""
-    with contextlib.ExitStack() as stack:
+def reverted(names: Sequence[str]) -> Iterator[list[str]]:
+    """Run with these fixes out. Gives what their replacements themselves raise, in sentences, when the block is over.
+
+    Raises KeyError for an unknown name, Misfit for a replacement that cannot be called as what it replaces.
+    """
+    with noting_faults() as faults, contextlib.ExitStack() as stack:
         for name in names:
             stack.enter_context(REVERTS[name].apply())
-        yield
+        yield faults

@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
-from unittest.mock import patch
 
 from gridbot.core import counted_ids
 from gridbot.orders import order_index
@@ -17,7 +16,7 @@ from gridbot.orders.breakers import Breaker, Circuit, RateCap
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.order_index import OrderIndex
 from gridbot.simulation import bounds
-from gridbot.simulation.together import together
+from gridbot.simulation.taken_out import replaced, together
 
 __all__ = [
     "keep_all_attempts",
@@ -33,8 +32,8 @@ ENDLESS = 1_000_000_000
 def _keep_all(module: ModuleType, limit: str, collection: str, most: int) -> AbstractContextManager[Any]:
     limits = bounds._limits()
     return together(
-        patch.object(bounds, "_limits", lambda: {**limits, collection: most}),
-        patch.object(module, limit, ENDLESS),
+        replaced(bounds, _limits=lambda: {**limits, collection: most}),
+        replaced(module, **{limit: ENDLESS}),
     )
 
 
@@ -52,7 +51,7 @@ def keep_all_levels() -> AbstractContextManager[Any]:
     def leave(index: OrderIndex, order: TrackedOrder) -> None:
         index.levels[order.direction, order.ticks] -= 1
 
-    return patch.object(OrderIndex, "_leave", leave)
+    return replaced(OrderIndex, _leave=leave)
 
 
 def keep_all_refusals() -> AbstractContextManager[Any]:
@@ -61,7 +60,7 @@ def keep_all_refusals() -> AbstractContextManager[Any]:
     def left(breaker: Breaker[Any], circuit: Circuit, now_s: float) -> Circuit:
         return circuit
 
-    return patch.object(Breaker, "_left", left)
+    return replaced(Breaker, _left=left)
 
 
 def keep_all_attempts() -> AbstractContextManager[Any]:
@@ -73,4 +72,4 @@ def keep_all_attempts() -> AbstractContextManager[Any]:
     def used(cap: RateCap, now_s: float) -> int:
         return sum(count for at_s, count in cap.acts if now_s - at_s < 60.0)
 
-    return patch.multiple(RateCap, counted=counted, used=used)
+    return replaced(RateCap, counted=counted, used=used)

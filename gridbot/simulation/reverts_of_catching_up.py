@@ -5,14 +5,13 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
-from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
 from gridbot.orders import reconcile_look_ups, reconciliation
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Asked
 from gridbot.risk.margin_brake import BrakeState
-from gridbot.simulation.together import together
+from gridbot.simulation.taken_out import replaced, together
 from gridbot.state.documents import StopFile
 from gridbot.worker import cap_guard, strategy_positions
 from gridbot.worker.clockwork import Clockwork
@@ -55,23 +54,23 @@ def drop_the_wish() -> AbstractContextManager[Any]:
             post(requests, reason, since_ms=since_ms)
 
     return together(
-        patch.object(reconciliation, "_on_asked", asked),
-        patch.object(Clockwork, "_start_jobs", start_jobs),
-        patch.object(RefreshRequests, "reconcile", reconcile),
+        replaced(reconciliation, _on_asked=asked),
+        replaced(Clockwork, _start_jobs=start_jobs),
+        replaced(RefreshRequests, reconcile=reconcile),
     )
 
 
 def ask_for_no_missing() -> AbstractContextManager[Any]:
     """What a finished order lacks comes with the next pass that is due, or never."""
     return together(
-        patch.object(reconcile_look_ups, "_ask_missing", lambda turn: None),
-        patch.object(Readings, "again", lambda readings: ""),
+        replaced(reconcile_look_ups, _ask_missing=lambda turn: None),
+        replaced(Readings, again=lambda readings: ""),
     )
 
 
 def take_older_rows() -> AbstractContextManager[Any]:
     """The row that comes last counts, not the newest."""
-    return patch.object(strategy_positions, "is_outdated", lambda one, other: False)
+    return replaced(strategy_positions, is_outdated=lambda one, known: False)
 
 
 def keep_no_latch() -> AbstractContextManager[Any]:
@@ -91,9 +90,9 @@ def _keep_nothing_in(name: str) -> AbstractContextManager[Any]:
         if file._name != name:
             real(file, document)
 
-    return patch.object(StopFile, "save", save)
+    return replaced(StopFile, save=save)
 
 
 def brake_nothing() -> AbstractContextManager[Any]:
     """The margin ratio is looked at, and nothing follows."""
-    return patch.object(cap_guard, "brake_step", lambda state, event, most: BrakeState())
+    return replaced(cap_guard, brake_step=lambda state, event, most: BrakeState())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
-from unittest.mock import patch
 
 from gridbot.core import Direction, Instrument
 from gridbot.exchange.failures import ExchangeError
@@ -13,7 +12,7 @@ from gridbot.risk import symbol_watch
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from gridbot.risk.symbol_state import Allows, SymbolState, symbol_state
 from gridbot.risk.symbol_watch import SymbolWatch
-from gridbot.simulation.together import together
+from gridbot.simulation.taken_out import replaced, together
 from gridbot.worker.notice_watch import NoticeWatch
 
 __all__ = ["open_until_delisted", "order_before_it_trades", "overlook_cuts", "read_no_notices"]
@@ -33,8 +32,8 @@ def _without(ignored: Allows) -> AbstractContextManager[Any]:
             refused(watch, error, now_s)
 
     return together(
-        patch.object(symbol_watch, "symbol_state", listed),
-        patch.object(SymbolWatch, "refused", answered),
+        replaced(symbol_watch, symbol_state=listed),
+        replaced(SymbolWatch, refused=answered),
     )
 
 
@@ -56,7 +55,7 @@ def overlook_cuts() -> AbstractContextManager[Any]:
         real(state, direction, replace(leg, reduce_only=False))
 
     return together(
-        patch.object(StrategyRiskState, "set_leg", set_leg),
+        replaced(StrategyRiskState, set_leg=set_leg),
         _without(Allows.REDUCING),
     )
 
@@ -67,4 +66,4 @@ def read_no_notices() -> AbstractContextManager[Any]:
     async def read(watch: NoticeWatch) -> None:
         """Nothing."""
 
-    return patch.object(NoticeWatch, "read", read)
+    return replaced(NoticeWatch, read=read)

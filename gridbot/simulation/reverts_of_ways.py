@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from typing import Any
-from unittest.mock import patch
 
 from gridbot.bybit import trade_line
 from gridbot.bybit.order_ways import Begun, OrderWays
 from gridbot.bybit.trade_line import TradeLine
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.simulation.taken_out import replaced
 
 __all__ = ["believe_a_lost_socket", "send_again_by_http", "silence_the_socket"]
 
@@ -28,7 +28,7 @@ def send_again_by_http() -> AbstractContextManager[Any]:
             return await ways._calls.answer(ways._calls.begin(endpoint, params))
         return outcome
 
-    return patch.object(OrderWays, "begin", begin)
+    return replaced(OrderWays, begin=begin)
 
 
 def silence_the_socket() -> AbstractContextManager[Any]:
@@ -37,7 +37,7 @@ def silence_the_socket() -> AbstractContextManager[Any]:
     def by_http(ways: OrderWays) -> bool:
         return not ways._socket.is_ready or ways._calls.silence() is not None
 
-    return patch.object(OrderWays, "by_http", property(by_http))
+    return replaced(OrderWays, by_http=property(by_http))
 
 
 def believe_a_lost_socket() -> AbstractContextManager[Any]:
@@ -52,4 +52,4 @@ def believe_a_lost_socket() -> AbstractContextManager[Any]:
             for effect in real(line, error, now_s, lost)
         ]
 
-    return patch.object(trade_line, "_lose", lose)
+    return replaced(trade_line, _lose=lose)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
-from unittest.mock import patch
 
 from gridbot.bybit import calls, execution_list
 from gridbot.bybit import rest as rest_module
@@ -19,7 +18,7 @@ from gridbot.orders.life_effects import CountRefusal
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.gate import Gate
 from gridbot.risk.gate_state import StreamAlive
-from gridbot.simulation.together import together
+from gridbot.simulation.taken_out import replaced, replaced_in, together
 from gridbot.worker import passage_watch, startup
 from gridbot.worker.order_steps import OrderSteps
 from gridbot.worker.passage_watch import PassageWatch
@@ -51,23 +50,23 @@ def place_beyond_the_band() -> AbstractContextManager[Any]:
             real(steps, effect)
 
     return together(
-        patch.object(BandWatch, "is_beyond", lambda *_: False),
-        patch.object(OrderSteps, "_count_refusal", count),
+        replaced(BandWatch, is_beyond=lambda *_: False),
+        replaced(OrderSteps, _count_refusal=count),
     )
 
 
 def count_no_end_at_once() -> AbstractContextManager[Any]:
     """An order that was accepted and ended at once is an end like any other."""
-    return patch.object(life_news, "_refused_at_once", lambda order, transition, update: (False, None))
+    return replaced(life_news, _refused_at_once=lambda order, transition, update: (False, None))
 
 
 def say_nothing_of_refusals() -> AbstractContextManager[Any]:
-    return patch.object(PassageWatch, "blocked", lambda *_: "")
+    return replaced(PassageWatch, blocked=lambda *_: "")
 
 
 def read_no_terms() -> AbstractContextManager[Any]:
     """Neither refusals nor readings of positions lead to a reading of what the exchange allows."""
-    return patch.object(RefreshRequests, "read_terms", lambda requests, symbol: None)
+    return replaced(RefreshRequests, read_terms=lambda requests, symbol: None)
 
 
 def take_no_odd_row() -> AbstractContextManager[Any]:
@@ -79,12 +78,12 @@ def take_no_odd_row() -> AbstractContextManager[Any]:
             raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problems[0]}; nothing was used")
         return Listing(good)
 
-    return together(*(patch.object(module, "listed", listed) for module in (calls, execution_list, rest_module)))
+    return together(*(replaced(module, listed=listed) for module in (calls, execution_list, rest_module)))
 
 
 def refuse_the_account() -> AbstractContextManager[Any]:
     """A symbol that may not be traded keeps the account from starting."""
-    return patch.object(startup, "is_of_symbol", lambda error: False)
+    return replaced(startup, is_of_symbol=lambda error: False)
 
 
 def shadow_funds_go_stale() -> AbstractContextManager[Any]:
@@ -103,28 +102,28 @@ def shadow_funds_go_stale() -> AbstractContextManager[Any]:
         real(shadows)
 
     return together(
-        patch.multiple(Shadows, wallet_changed=changed, on_wallet=on_wallet),
-        patch.object(Gate, "stream_alive", lambda gate, now_s: gate._step(StreamAlive(), now_s)),
+        replaced(Shadows, wallet_changed=changed, on_wallet=on_wallet),
+        replaced(Gate, stream_alive=lambda gate, now_s: gate._step(StreamAlive(), now_s)),
     )
 
 
 def name_no_cover() -> AbstractContextManager[Any]:
     """What somebody else's order covers is a close that finds nothing: it may pass by itself."""
-    return patch.object(passage_watch, "covers_of", lambda book: {})
+    return replaced(passage_watch, covers_of=lambda book: {})
 
 
 def forget_the_cap_at_once() -> AbstractContextManager[Any]:
     """A cap that is not nearly used for a moment is over, and the next order begins another incident."""
-    return patch.dict(ENDS_AFTER_S, {"cap": 0.0})
+    return replaced_in(ENDS_AFTER_S, {"cap": 0.0})
 
 
 def tell_again() -> AbstractContextManager[Any]:
     """Each repetition of an incident is told."""
     real = _Turn._again
 
-    def again(turn: _Turn, known: Incident, level: str, text: str, *, counts: bool) -> None:
-        real(turn, known, level, text, counts=counts)
+    def again(turn: _Turn, known: Incident, level: str, text: str, *, counts: bool, cause: str = "") -> None:
+        real(turn, known, level, text, counts=counts, cause=cause)
         if counts:
             turn._tell(Phase.BEGUN, turn.open[known.name], text)
 
-    return patch.object(_Turn, "_again", again)
+    return replaced(_Turn, _again=again)

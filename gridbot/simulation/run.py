@@ -66,7 +66,7 @@ class Run:
 
     def _has_enough(self) -> bool:
         """Whether what was looked for is found, so that the rest of the run would tell nothing."""
-        return any(finding.invariant in self.until for finding in self.verdict.findings)
+        return any(each.invariant in self.until and not each.is_error for each in self.verdict.findings)
 
     def _happen(self, fault: Fault) -> None:
         self.stage.trace.note(str(fault))
@@ -186,7 +186,7 @@ def run_plan(plan: Plan, *, trace: Trace | None = None, until: Collection[str] =
         result = run.stage.result
         result.findings += run.verdict.findings
         result.findings += [Finding("bounded", f"a simulated run used {what}") for what in dict.fromkeys(used)]
-        result.findings += [Finding("bounded", text) for text in dict.fromkeys(run.stage.loop.failures)]
+        result.findings += [Finding("bounded", text, is_error=True) for text in dict.fromkeys(run.stage.loop.failures)]
         result.simulated_s = run.stage.network.at_s()
         result.steps = run.stage.loop.steps
         result.counts.update({f"fault {kind}": count for kind, count in run.stage.network.struck.items()})
@@ -223,4 +223,4 @@ class _Watching(logging.Handler):
         self._run.stage.trace.note(f"{record.levelname.lower()} {record.name.rpartition('.')[2]}: {text}")
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
-            self._run.verdict.find("bounded", f"swallowed: {text}: {type(error).__name__}: {error}")
+            self._run.verdict.find("bounded", f"swallowed: {text}: {type(error).__name__}: {error}", is_error=True)

@@ -23,6 +23,7 @@ nothing-in-vain         what the exchange does not take on a symbol or a leg is 
 account-is-followed     rows that nobody can read and symbols that are gone keep nobody from comparing
 mode-is-ours            a symbol that trades is in hedge mode
 shadow-is-fresh         the funds of shadow strategies are as fresh as those of live ones
+no-proof                with a fix taken out: what stands in for it works itself (`taken_out`)
 reload-counts           what a reload has put in force is what trades and rests; who has not changed has noticed nothing
 """
 
@@ -70,11 +71,12 @@ SEEN = frozenset({"Trade", "AdlTrade", "BustTrade", "Delivery", "Funding"})
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A broken invariant."""
+    """A broken invariant. `is_error`: what Python raised is what was found."""
 
     invariant: str
     text: str
     at_s: float = 0.0
+    is_error: bool = False
 
     def __str__(self) -> str:
         return f"{self.invariant} at {self.at_s:.2f} s: {self.text}"

@@ -78,13 +78,13 @@ class Verdict:
         stage.venue.answer_watchers.append(self._answered)
         stage.trace.at_s = stage.network.at_s
 
-    def find(self, invariant: str, text: str) -> None:
+    def find(self, invariant: str, text: str, *, is_error: bool = False) -> None:
         """Note a broken invariant."""
         found = sum(each.invariant == invariant for each in self.findings)
         if (invariant, text) in self._seen or found >= MOST_FINDINGS:
             return
         self._seen.add((invariant, text))
-        self.findings.append(Finding(invariant, text, self._stage.network.at_s()))
+        self.findings.append(Finding(invariant, text, self._stage.network.at_s(), is_error))
         self._stage.trace.note(f"FOUND {invariant}: {text}")
 
     def told(self, life: Life, message: dict[str, Any]) -> None:

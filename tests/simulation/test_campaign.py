@@ -84,7 +84,9 @@ def test_a_run_that_breaks_itself_is_a_finding_of_its_seed(monkeypatch: pytest.M
     monkeypatch.setattr(campaign, "run_plan", broken)
     [outcome] = run_seeds([7], 0.1)
     assert outcome.seed == 7
-    assert outcome.findings == [Finding("bounded", "the run itself ended by ZeroDivisionError: division by zero")]
+    assert outcome.findings == [
+        Finding("bounded", "the run itself ended by ZeroDivisionError: division by zero", is_error=True)
+    ]
 
 
 def test_a_summary_adds_up_and_names_the_seeds_that_found_something() -> None:
