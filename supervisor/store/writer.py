@@ -286,6 +286,8 @@ class Writer:
         when none are left. Raise as `flush`."""
         if not self.spec.keep_days:
             return 0
+        if self._uncertain:
+            self._synchronise()
         deleted = 0
         with self.database.open() as con:
             self._compare(con)

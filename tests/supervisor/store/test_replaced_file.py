@@ -58,7 +58,9 @@ def flush(writer: Writer) -> None:
             writer.failed(error)
 
 
-@pytest.mark.parametrize("when", ["a scan sees it", "one account had none", "before it is attached", "behind detaching"])
+@pytest.mark.parametrize(
+    "when", ["a scan sees it", "one account had none", "before it is attached", "behind detaching"]
+)
 def test_what_a_copy_lacks_comes_again(tmp_path: Path, writer: Writer, when: str) -> None:
     """Each left out what was recorded between the copy and its return, for good and without a word."""
     database = writer.database
