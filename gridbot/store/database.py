@@ -83,8 +83,9 @@ class Database:
         self._turn = threading.Lock()
         """Of whoever has the file in this process: the writer's thread, or one that reads a little for it."""
         self._reader: duckdb.DuckDBPyConnection | None = None
-        self.is_as_left = False
-        """True while the file is open and nobody has written to it since this process closed it."""
+        self.changes = 0
+        """Counts up when the file is opened, or looked at, and another may have changed it since this process had it.
+        Who remembers something of the file remembers this number with it."""
         self.may_stay = False
         """Set where no other part of this process opens the file: between small commits it stays attached then."""
 
@@ -199,18 +200,22 @@ class Database:
 
     @contextlib.contextmanager
     def _open(self, *, stays: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-        changed = self._is_changed()  # before the file is as we leave it
-        self._was_changed |= changed
-        self.is_as_left = self._left is not None and not changed
+        changed = self._is_changed()  # before DuckDB does something about a log that another has left
         before = file_state(self.path)
         engine = self._attached(has_stayed=stays)
+        changed |= self._is_changed()  # by whoever was quicker than our lock
+        self._was_changed |= changed
+        self.changes += changed or self._left is None
         try:
             with contextlib.closing(engine.cursor()) as con:  # closed it has no result that keeps the file open
                 con.execute(f"USE {_NAME}")
                 yield con
             if not (stays and self._stay(before)):
-                self._detach(engine)  # writes the log into the file and closes both
-                self._left = file_state(self.path)
+                is_whole = not self.wal.exists()
+                left = file_state(self.path)  # while it has its lock: behind it, the state may be another's
+                self._detach(engine)  # writes the log into the file, if there is one, and closes both
+                self._left = left if is_whole else file_state(self.path)
+                self.changes += not is_whole
         except BaseException:
             self.close()
             self._left = None
@@ -253,6 +258,7 @@ class Database:
         """True once for each time that another program has written to the file between two `open`, or replaced it."""
         if self._is_changed():
             self._was_changed, self._left = True, file_state(self.path)
+            self.changes += 1
         changed, self._was_changed = self._was_changed, False
         return changed
 

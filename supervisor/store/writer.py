@@ -96,6 +96,8 @@ class Writer:
         self._bytes = 0
         self._oldest: dict[str, int] = {}
         self._uncertain = True
+        self._changes = 0
+        """`Database.changes` as of when the offsets in the file were known to be those of our last commit."""
         self.losses = Losses(spec.data_dir, self.database.path)
         self._more, self._busy, self._passed_over = False, set[str](), set[str]()
         self._process = psutil.Process()
@@ -115,7 +117,7 @@ class Writer:
     def flush(self, *, idle: bool = True) -> bool:
         """Collect and commit what there is. True when there may be more right now. Raise as `Database.open`."""
         self._lock_fd = keep_writer_lock(self.database.path, self._lock_fd)
-        self._uncertain |= not self.database.path.exists()
+        self._uncertain |= not self.database.path.exists() or self._changes != self.database.changes
         if self.losses.is_removed(time.monotonic()):
             raise duckdb.IOException(self.losses.waiting)
         if self.losses.wants_another:
@@ -141,6 +143,7 @@ class Writer:
         """Put all that has landed into the tables of its kinds. Raise as `flush`."""
         if self._landing.count:
             with self.database.open() as con:
+                self._compare(con)
                 put(con, Rows(), lands=False, order=self._order)
                 self._look_at_tables(con)
             self._landing.begin(0, 0, time.monotonic())
@@ -150,10 +153,7 @@ class Writer:
         """Commit what was collected; what went into the tables of its kinds, as `put` says it."""
         with self.database.open(stays=lands) as con:
             self._uncertain = True  # until the rows are in the file itself
-            if not (self.database.is_as_left or self._matches(stored_offsets(con))):
-                raise duckdb.IOException("the offsets in the database are not those of the last commit")
-            if not self.database.is_as_left:
-                self._order.known = None
+            self._compare(con)
             order, self._order = self._order, KnownOrder()  # after an error it is read anew
             moved = put(con, self._rows, lands=lands, order=order)
             if moved:
@@ -174,6 +174,7 @@ class Writer:
         if self._uncertain or not self.state.unmatched or time.monotonic() < self._next_pairs:
             return False
         with self.database.open() as con:
+            self._compare(con)
             self._order.known = None
             did_some = keep_some(con, at_once, patience=self._patience)
             self._look_at_tables(con)
@@ -187,8 +188,16 @@ class Writer:
         self.state.unmatched = waiting_executions(con)
         move_newest(con)
 
-    def _matches(self, stored: Mapping[str, int]) -> bool:
-        return all(stored.get(account, 0) == self.state.committed.get(account, 0) for account in self._rows.offsets)
+    def _compare(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Before something is written to a file that another may have changed: of all accounts, since the next records
+        of one that has none now are not compared again. Raise duckdb.IOException."""
+        if self._changes == self.database.changes:
+            return
+        stored, committed = stored_offsets(con), self.state.committed
+        if any(stored.get(account, 0) != committed.get(account, 0) for account in stored.keys() | committed.keys()):
+            raise duckdb.IOException("the offsets in the database are not those of the last commit")
+        self._order.known = None
+        self._changes = self.database.changes
 
     def _committed(self, moved: Rows, started: float) -> bool:
         self._require_checkpoint()
@@ -205,7 +214,8 @@ class Writer:
         """Create the file if needed, and let every source continue after what the file holds."""
         self.database.prepare()
         with self.database.open() as con:
-            stored = stored_offsets(con)
+            stored, self._changes = stored_offsets(con), self.database.changes
+            self._order = KnownOrder()
             self._landing.begin(*landed_size(con), time.monotonic())
             self._look_at_tables(con)
         self._require_checkpoint()
@@ -276,8 +286,11 @@ class Writer:
         when none are left. Raise as `flush`."""
         if not self.spec.keep_days:
             return 0
+        if self._uncertain:
+            self._synchronise()
         deleted = 0
         with self.database.open() as con:
+            self._compare(con)
             if not self._trims:
                 put(con, Rows(), lands=False, order=self._order)  # what is old enough may have landed only
                 self._landing.begin(0, 0, time.monotonic())

@@ -56,9 +56,10 @@ def other(database: Database) -> Iterator[Other]:
 
 def add(database: Database, name: str) -> bool:
     """Commit a row; whether the file was as this process had left it."""
+    before = database.changes
     with database.open(stays=True) as con:
         con.execute("INSERT INTO landed VALUES (?, 1, 'orders', '{}')", [name])
-        return database.is_as_left
+        return database.changes == before
 
 
 def names(database: Database) -> list[str]:
