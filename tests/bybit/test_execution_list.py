@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, TypeVar, cast
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gridbot.bybit.calls import Calls
@@ -15,6 +15,7 @@ from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.failures import TruncatedListing
 from gridbot.orders.reconcile_state import Now, ReconcileState, View
 from gridbot.orders.reconcile_turn import Turn
+from gridbot.orders.reconcile_words import ApplyExecution
 from tests.bybit.support import envelope, execution_row
 
 T = TypeVar("T")
@@ -52,7 +53,10 @@ def at_once(reading: Coroutine[Any, Any, T]) -> T:
 
 
 def after(calls: Calls, ledger: Ledger, *, looks: bool) -> Any:
-    """What is applied, where the watermark moves to, and whose rows cannot be read."""
+    """What is applied to each symbol, where the watermark moves to, and whose rows cannot be read.
+
+    Symbols have their own sequence: among each other they go by time, also by that of rows that are not looked at.
+    """
     is_new = ledger.is_new if looks else None
     try:
         found = at_once(read_executions(calls, NOW_MS - 60_000, None, NOW_MS, None, is_new))
@@ -61,11 +65,20 @@ def after(calls: Calls, ledger: Ledger, *, looks: bool) -> Any:
     turn = Turn(ReconcileState(complete_to_ms=1), View({}, ledger, None, {}, "", frozenset()), Now(0.0, NOW_MS))  # type: ignore[arg-type]
     turn.apply(found, since_watermark=True)
     unreadable = {row.exchange_ts for row in found.unreadable}
-    return turn.effects, turn.state.complete_to_ms, unreadable
+    applied: dict[str, list[ApplyExecution]] = {}
+    for effect in turn.effects:
+        if isinstance(effect, ApplyExecution):
+            applied.setdefault(effect.execution.symbol, []).append(effect)
+    others = [effect for effect in turn.effects if not isinstance(effect, ApplyExecution)]
+    return applied, others, turn.state.complete_to_ms, unreadable
+
+
+def row(number: int, ms: int, seq: int, **odd: str) -> dict[str, Any]:
+    return execution_row(f"e{number}", execTime=str(NOW_MS + ms), seq=seq, **odd)
 
 
 ROWS = st.builds(
-    lambda number, ms, seq, odd: execution_row(f"e{number}", execTime=str(NOW_MS + ms), seq=seq, **odd),
+    lambda number, ms, seq, odd: row(number, ms, seq, **odd),
     st.integers(0, 30),
     st.sampled_from([*range(-9, 1), FAR_MS]),
     st.integers(7, 9),
@@ -75,6 +88,11 @@ ROWS = st.builds(
 )
 
 
+BACK = [row(0, -9, 7), row(0, -9, 7), row(0, -9, 7), row(1, -9, 8), row(2, -6, 7, symbol="ETHUSDT"), row(3, -6, 7)]
+"""The exchange's clock went back between e3 and e1."""
+
+
+@example(BACK, [], set(), -7)
 @given(st.lists(ROWS, max_size=30), st.lists(ROWS, max_size=3), st.sets(st.integers(0, 30)), st.integers(-12, 0))
 def test_what_is_looked_through_leads_to_what_the_whole_list_would(
     rows: list[dict[str, Any]], late: list[dict[str, Any]], counted: set[int], forgotten: int
