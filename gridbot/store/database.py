@@ -242,6 +242,8 @@ class Database:
         """Detach what has stayed attached: DuckDB writes nothing then."""
         if self._shared is None:
             return
+        if not self._shared.is_as_left():  # what a look from outside does not tell, its headers do
+            self._was_changed, self._left = True, None
         try:
             if self._engine is not None:
                 self._detach(self._engine)
