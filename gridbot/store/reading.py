@@ -28,6 +28,7 @@ from gridbot.store.file_errors import (
     is_log_damage,
     rebuild_line,
 )
+from gridbot.store.linked_file import dead_link
 
 __all__ = [
     "DATABASE_NAME",
@@ -145,9 +146,8 @@ def _had(path: Path, timeout_s: float, take: Callable[[], T]) -> T:
     retry_s = _RETRY_S
     while True:
         if not path.exists():
-            raise NoDatabase(
-                f"there is no database at {path} yet; start the bot first (its writer makes it within seconds)"
-            )
+            yet = f"there is no database at {path} yet; start the bot first (its writer makes it within seconds)"
+            raise NoDatabase(dead_link(path) or yet)
         try:
             return take()
         except duckdb.Error as exc:
