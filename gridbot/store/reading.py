@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
+from gridbot.command_line import pasteable
 from gridbot.store.file_errors import (
     first_line,
     holder_of,
@@ -145,6 +146,9 @@ def _had(path: Path, timeout_s: float, take: Callable[[], T]) -> T:
     retry_s = _RETRY_S
     while True:
         if not path.exists():
+            if path.name != DATABASE_NAME:
+                runs = pasteable("backtest list")
+                raise NoDatabase(f"there is no database at {path}; is that its name? {runs} has those of runs")
             raise NoDatabase(
                 f"there is no database at {path} yet; start the bot first (its writer makes it within seconds)"
             )
