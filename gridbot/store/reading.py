@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
+from gridbot.command_line import pasteable
 from gridbot.store.file_errors import (
     first_line,
     holder_of,
@@ -146,8 +147,14 @@ def _had(path: Path, timeout_s: float, take: Callable[[], T]) -> T:
     retry_s = _RETRY_S
     while True:
         if not path.exists():
-            yet = f"there is no database at {path} yet; start the bot first (its writer makes it within seconds)"
-            raise NoDatabase(dead_link(path) or yet)
+            if dead := dead_link(path):
+                raise NoDatabase(dead)
+            if path.name != DATABASE_NAME:
+                runs = pasteable("backtest list")
+                raise NoDatabase(f"there is no database at {path}; is that its name? {runs} has those of runs")
+            raise NoDatabase(
+                f"there is no database at {path} yet; start the bot first (its writer makes it within seconds)"
+            )
         try:
             return take()
         except duckdb.Error as exc:
