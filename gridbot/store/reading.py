@@ -29,6 +29,7 @@ from gridbot.store.file_errors import (
     is_log_damage,
     rebuild_line,
 )
+from gridbot.store.linked_file import dead_link
 
 __all__ = [
     "DATABASE_NAME",
@@ -146,6 +147,8 @@ def _had(path: Path, timeout_s: float, take: Callable[[], T]) -> T:
     retry_s = _RETRY_S
     while True:
         if not path.exists():
+            if dead := dead_link(path):
+                raise NoDatabase(dead)
             if path.name != DATABASE_NAME:
                 runs = pasteable("backtest list")
                 raise NoDatabase(f"there is no database at {path}; is that its name? {runs} has those of runs")
