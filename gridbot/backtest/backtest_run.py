@@ -23,7 +23,7 @@ from gridbot.backtest.result import Result
 from gridbot.backtest.run_days import MarketDays, RunDays
 from gridbot.backtest.run_file import DIRECTORY, RunFile, file_of, new_name, utc_of
 from gridbot.backtest.run_options import Options
-from gridbot.backtest.run_span import feeds_of
+from gridbot.backtest.run_span import end_of_data, feeds_of
 from gridbot.backtest.run_sums import OnProgress, Progress, RunSums
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.loading import load_config
@@ -72,6 +72,7 @@ def run(
     loaded = with_overrides(loaded, overrides, accounts, [each.strat_id for each in chosen])
     wanted = {each.strat_id for each in chosen}
     sums, days = RunSums(reached_us=begin), RunDays(market)
+    end = end_of_data({each.symbol for each in chosen}, days, begin, end, sums)
     feeds = {
         name: feeds_of([s for s in loaded.strategies_of(name) if s.strat_id in wanted], days, begin, end, sums)
         for name in accounts

@@ -16,13 +16,29 @@ from gridbot.backtest.symbol_feed import SymbolFeed
 from gridbot.command_line import pasteable
 from gridbot.commands.wording import counted
 from gridbot.config.account_models import StrategyConfig
-from gridbot.market.day import Day
+from gridbot.market.day import Day, day_start_ms
 from gridbot.market.mark_holes import SPARED_MS, is_unmarked
 
-__all__ = ["feeds_of"]
+__all__ = ["end_of_data", "feeds_of"]
 
 NAMED: Final = 5
 """Spans of missing days, at most."""
+
+
+def end_of_data(symbols: Iterable[str], market: RunDays, begin: int, end: int, sums: RunSums) -> int:
+    """Where a run from `begin` up to `end` (µs UTC) ends: at the latest with the last day of any of these symbols.
+
+    Nothing can happen behind it, and each second of it would take its time.
+    """
+    days = [day for symbol in symbols for day in market.days(symbol)]
+    if not days:
+        return end
+    last = max(days)
+    reached = day_start_ms(last + timedelta(days=1)) * 1000
+    if not begin < reached < end:
+        return end
+    sums.warn(f"the data ends with {last}, and so does the run, which was to last until {utc_of(end):%Y-%m-%d %H:%M}")
+    return reached
 
 
 def feeds_of(

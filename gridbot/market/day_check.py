@@ -18,7 +18,7 @@ from gridbot.market.day_document import DayDocument
 from gridbot.market.day_files import check_files, open_day
 from gridbot.market.mark_holes import HOLE_MS, SPARED_MS, is_unmarked
 from gridbot.market.market_error import MarketError
-from gridbot.market.market_root import Market
+from gridbot.market.market_root import Damaged, Market
 from gridbot.market.pyramid import levels_of
 from gridbot.market.text_columns import mixed
 
@@ -62,32 +62,49 @@ def check_symbol(
     """
     limits = limits or CheckLimits()
     before = _Before(None)
-    chosen = days_between(market, symbol, first, last)
+    damaged: dict[date, MarketError] = {}
+    readable = days_between(market, symbol, first, last, damaged.__setitem__)
+    chosen = sorted([*(document.date for document in readable), *damaged])
+    documents = {document.date: document for document in readable}
     if not chosen:
         asked = f" from {first or 'the first day'} to {last or 'the last day'}" if first or last else ""
         yield Finding(symbol, first or last, f"expected days{asked}, there are none; import or fetch them")
         return
-    if first is not None and (missing := (chosen[0].date - first).days):
-        yield Finding(symbol, first, f"expected this day, {missing} are missing before {chosen[0].date}")
-    for document in chosen:
-        day = document.date
+    if first is not None and (missing := (chosen[0] - first).days):
+        yield Finding(symbol, first, f"expected this day, {missing} are missing before {chosen[0]}")
+    for day in chosen:
         if before.day is not None and (missing := (day - before.day).days - 1):
             next_day = before.day + timedelta(days=1)
             yield Finding(symbol, next_day, f"expected a day after {before.day}, {missing} are missing before {day}")
+        if day in damaged:
+            yield Finding(symbol, day, str(damaged[day]))
+            before = _Before(day, 0, before.marked_ms)
+            continue
+        document = documents[day]
         closed = before.price if before.day is not None and day - before.day == timedelta(days=1) else None
         found = list(_check(market, document, before._replace(price=closed), limits))
         yield from (Finding(symbol, day, text) for text in found)
         yield from (Finding(symbol, day, text, is_note=True) for text in _notes(document))
         if document.kind is not None:
             before = _last_of(market, document, before, is_right=not found)
-    if last is not None and (missing := (last - chosen[-1].date).days):
-        yield Finding(symbol, last, f"expected this day, {missing} are missing after {chosen[-1].date}")
+    if last is not None and (missing := (last - chosen[-1]).days):
+        yield Finding(symbol, last, f"expected this day, {missing} are missing after {chosen[-1]}")
 
 
-def days_between(market: Market, symbol: str, first: date | None, last: date | None) -> list[DayDocument]:
-    """What there is of a symbol from `first` to `last` inclusive, oldest first. Raise MarketError."""
+def days_between(
+    market: Market, symbol: str, first: date | None, last: date | None, damaged: Damaged | None = None
+) -> list[DayDocument]:
+    """What there is of a symbol from `first` to `last` inclusive, oldest first. `damaged`, and errors, as those of
+    `Market.documents`, of these days."""
     begin, end = first or date.min, last or date.max
-    return [document for document in market.documents(symbol) if begin <= document.date <= end]
+
+    def tell(day: date, error: MarketError) -> None:
+        if begin <= day <= end:
+            if damaged is None:
+                raise error
+            damaged(day, error)
+
+    return [document for document in market.documents(symbol, tell) if begin <= document.date <= end]
 
 
 class _Before(NamedTuple):

@@ -314,6 +314,8 @@ class ReconcileState:
     @property
     def next_due_s(self) -> float | None:
         """When the next question is due, on the monotonic clock."""
+        if not (self.looking or self.missing or self.ends.orders):
+            return None  # the usual case, each second
         look_ups = [entry.due_s for entry in self.looking.values()]
         executions = [entry.due_s for entry in self.missing.values()]
         found = (*look_ups, *executions, self.ends.next_due_s)

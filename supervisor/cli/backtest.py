@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +15,7 @@ from gridbot.config.paths import data_directory, find_config
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.doors.plain_text import one_line
 from supervisor.cli.backtest_extra import need_backtest_extra
+from supervisor.cli.data_commands import market_to_read
 from supervisor.cli.options import example, load_or_refuse, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
@@ -115,7 +115,7 @@ def _run(given: dict[str, Any]) -> None:
         )
     except ValueError as error:
         raise click.UsageError(f"--latency: {error}") from None
-    root = Path(given["market"]) if given["market"] else loaded.storage.data_dir / "market"
+    root = market_to_read(given["market"], loaded.storage.data_dir / "market")
     bar = _Bar(shown=not given["quiet"] and sys.stderr.isatty())
     try:
         result = run(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import click
 
+from gridbot.command_line import pasteable
 from gridbot.commands.wording import counted
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line
@@ -22,9 +23,10 @@ from supervisor.exit_codes import CommandError, ExitCode
 if TYPE_CHECKING:
     from gridbot.market.archive import Fetched
     from gridbot.market.importer import ImportResult
+    from gridbot.market.market_error import MarketError
     from gridbot.market.market_root import Market
 
-__all__ = ["data", "market_option", "opened_market"]
+__all__ = ["data", "market_option", "market_to_read", "opened_market"]
 
 DAY: Final = click.DateTime(["%Y-%m-%d"])
 NAMED: Final = 20
@@ -48,6 +50,21 @@ def opened_market(market: str | None, config: str | None, data_dir: str | None) 
     from gridbot.market.market_root import Market
 
     return Market(Path(market) if market is not None else data_directory(data_dir, config) / "market")
+
+
+def market_to_read(market: str | None, *usual: Path) -> Path:
+    """The directory that --market names, else the first of the usual ones that is there, else the first of them.
+
+    Raise UsageError for one that is named and is not there.
+    """
+    if market is None:
+        return next((place for place in usual if place.is_dir()), usual[0])
+    if not Path(market).is_dir():
+        raise click.UsageError(
+            f"--market: expected a directory of market data, as {pasteable('data import')} makes it, got {market!r}, "
+            f"which is {'no directory' if Path(market).exists() else 'not there'}"
+        )
+    return Path(market)
 
 
 def _span_options(command: Command) -> Command:
@@ -241,20 +258,27 @@ def fetch_command(
 @market_option
 @place_options()
 def list_command(symbols: tuple[str, ...], market: str | None, config: str | None, data_dir: str | None) -> None:
-    """Show what is there, by symbol; with SYMBOLS day by day."""
+    """Show what is there, by symbol; with SYMBOLS day by day. Exit code 7: a day cannot be read; the others are shown.
+
+    9: there is nothing.
+    """
     place = opened_market(market, config, data_dir)
     from supervisor.cli.data_tables import document_table, symbol_table
 
+    damaged: list[MarketError] = []
     with _plain_errors():
-        if symbols:
-            documents = [document for symbol in symbols for document in place.documents(symbol)]
-            text = document_table(documents)
-        else:
-            documents = [document for symbol in place.known() for document in place.documents(symbol)]
-            text = symbol_table(documents)
+        names = symbols or place.known()
+        documents = [
+            document for name in names for document in place.documents(name, lambda _, error: damaged.append(error))
+        ]
+    if documents:
+        click.echo((document_table if symbols else symbol_table)(documents))
+    for error in damaged:
+        click.echo(f"left out: {one_line(str(error), 1000)}", err=True)
+    if damaged:
+        sys.exit(ExitCode.REFUSED)
     if not documents:
         _end_with_nothing(place, symbols)
-    click.echo(text)
 
 
 @data.command("check", epilog=example("data check BTCUSDT"))
@@ -289,7 +313,9 @@ def check_command(
     wrong = 0
     with _plain_errors():
         names = symbols or place.known()
-        days = sum(len(days_between(place, symbol, begin, end)) for symbol in names)
+        unread: list[date] = []
+        days = sum(len(days_between(place, symbol, begin, end, lambda day, _: unread.append(day))) for symbol in names)
+        days += len(unread)
         for symbol in names if days else ():
             notes: dict[str, int] = {}
             for found in check_symbol(place, symbol, begin, end, CheckLimits(jump=jump / 100)):

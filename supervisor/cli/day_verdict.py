@@ -24,6 +24,7 @@ from supervisor.cli.backtest import MATCHING
 from supervisor.cli.backtest_extra import need_backtest_extra
 from supervisor.cli.compare import CODES, show
 from supervisor.cli.compare_options import Asked, plain, result_file, verdict_options
+from supervisor.cli.data_commands import market_to_read
 from supervisor.cli.options import Seconds, UtcTime, example, load_or_refuse, place_options
 from supervisor.exit_codes import CommandError
 from supervisor.store.query import Query
@@ -77,7 +78,8 @@ def verdict(
     from supervisor.cli.verdict_backtest import Assumed
 
     assumed = Assumed(matching, None if latency_s is None else latency_s * 1000)
-    root = Path(market) if market else settings.storage.data_dir / "market"
+    own = data_directory(None, config)  # a copy of the database has no market beside it
+    root = market_to_read(market, settings.storage.data_dir / "market", *([own / "market"] if place.is_file() else []))
     query = Query(place, asked.limits)
     with plain(), tempfile.TemporaryDirectory(prefix="gridbot-verdict-") as temporary, result_file(keep) as kept:
         judge = _Judge(settings, query, account, begin, asked, Path(temporary), kept or Path(temporary) / "run.duckdb")

@@ -9,7 +9,7 @@ import pytest
 
 from gridbot.backtest.cannot_run import CannotRun
 from gridbot.backtest.run_days import DaysInMemory, RunDays
-from gridbot.backtest.run_span import feeds_of
+from gridbot.backtest.run_span import end_of_data, feeds_of
 from gridbot.backtest.run_sums import RunSums
 from tests.backtest.backtest_examples import DAY, config_of, day_of
 
@@ -40,3 +40,20 @@ def test_missing_days_are_named():
 def test_a_span_without_days_says_what_to_fetch():
     with pytest.raises(CannotRun, match="data fetch BTCUSDT --from 2026-02-01 --to 2026-02-02"):
         warnings(date(2026, 2, 1), date(2026, 2, 3), 5)
+
+
+def test_a_run_ends_with_the_last_day_that_there_is():
+    days = RunDays(DaysInMemory([replace(day_of([50_000] * 9), date=DAY.replace(day=number)) for number in (5, 7)]))
+    begin, behind = us(date(2026, 1, 5)), us(date(2026, 1, 8))
+    for end, wanted, said in (
+        (behind - 1, behind - 1, []),
+        (behind, behind, []),
+        (
+            us(date(2999, 1, 1)),
+            behind,
+            ["the data ends with 2026-01-07, and so does the run, which was to last until 2999-01-01 00:00"],
+        ),
+    ):
+        sums = RunSums()
+        assert (end_of_data(["ETHUSDT", "BTCUSDT"], days, begin, end, sums), sums.warnings) == (wanted, said)
+    assert end_of_data(["BTCUSDT"], days, behind, behind + 9, RunSums()) == behind + 9  # `feeds_of` says what to fetch

@@ -6,7 +6,7 @@ import errno
 import json
 import resource
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -259,13 +259,21 @@ class TestDamage:
     ) -> None:
         path = directory / DOCUMENT
         path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
-        with pytest.raises(MarketError, match=words):
-            market.days("BTCUSDT")
+        self.is_named_by_whoever_wants_it(market, words)
 
     def test_a_document_that_is_no_json(self, market: Market, directory: Path) -> None:
         (directory / DOCUMENT).write_text("{")
-        with pytest.raises(MarketError, match=r"day\.json: cannot be read: expected JSON"):
-            market.days("BTCUSDT")
+        self.is_named_by_whoever_wants_it(market, r"day\.json: cannot be read: expected JSON")
+
+    def is_named_by_whoever_wants_it(self, market: Market, words: str) -> None:
+        later, day_ms = DAY + timedelta(days=1), 86_400_000
+        day = made_day()
+        market.put(replace(day, date=later, times_ms=day.times_ms + day_ms, marks_ms=day.marks_ms + day_ms))
+        assert market.days("BTCUSDT") == [DAY, later]
+        assert len(market.day("BTCUSDT", later)) == len(made_day())
+        for ask in (lambda: market.day("BTCUSDT", DAY), lambda: market.documents("BTCUSDT")):
+            with pytest.raises(MarketError, match=words):
+                ask()
 
 
 def test_a_place_that_is_no_directory_is_named(market: Market) -> None:

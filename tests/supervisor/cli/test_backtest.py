@@ -83,6 +83,8 @@ def test_a_secret_is_not_tried(place, key):
 
 
 def test_what_is_missing_is_named_with_what_would_help(place):
+    text, code = refused(place, "--market", str(place / "none"))
+    assert (code, f"got '{place / 'none'}', which is not there" in text) == (ExitCode.USAGE, True)
     text, code = refused(place, "--market", str(place))
     assert code == ExitCode.REFUSED
     assert "market data of BTCUSDT from 2026-01-05 to 2026-01-05" in text

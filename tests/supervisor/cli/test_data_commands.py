@@ -179,3 +179,35 @@ def test_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 def test_help_needs_no_numpy() -> None:
     assert "numpy" not in vars(data_commands)
+
+
+def test_a_day_that_cannot_be_read_is_named_and_keeps_no_other_from_anybody(typed: Typed) -> None:
+    later = GOOD.replace("17882", "17883").replace("17883072", "17883936")
+    typed("import", typed.file("a.csv", HEAD + GOOD), typed.file("b.csv", HEAD + later))
+    document = typed.home / "market" / "BTCUSDT" / "2026-09-01" / "day.json"
+    document.write_text("{")
+    for words in (("list",), ("list", "BTCUSDT")):
+        said = typed(*words, code=ExitCode.REFUSED)
+        assert "2026-09-02" in said
+        assert f"left out: {document}: cannot be read" in said
+        assert f"remove {document.parent} and import the day again" in said
+    said = typed("check", code=ExitCode.DIFFERS)
+    assert said.startswith(f"BTCUSDT 2026-09-01 wrong: {document}: cannot be read")
+    assert "2 days looked at" in said
+    assert "missing" not in said
+    assert "2 days looked at" not in typed("check", "--from", "2026-09-02", code=ExitCode.DIFFERS)
+    out = typed.home / "out"
+    typed("export", "BTCUSDT", "--from", "2026-09-02", "--out", str(out))
+    assert len(list(out.iterdir())) == 1
+    assert "cannot be read" in typed("export", "BTCUSDT", "--out", str(out), code=ExitCode.REFUSED)
+    document.unlink()
+    (document.parent.parent / "2026-09-02" / "day.json").write_text("{")
+    assert "left out: " in typed("list", code=ExitCode.REFUSED)
+
+
+def test_a_copy_of_the_database_has_the_market_of_the_bot(tmp_path: Path) -> None:
+    beside, own = tmp_path / "copies" / "market", tmp_path / "data" / "market"
+    assert data_commands.market_to_read(None, beside, own) == beside
+    own.mkdir(parents=True)
+    assert data_commands.market_to_read(None, beside, own) == own
+    assert data_commands.market_to_read(str(own), beside) == own
