@@ -175,7 +175,7 @@ class WorkerPrices:
             symbols: Collection[str] = by_symbol
         else:
             symbols = (*touched, *self._unsteady, *(self._mind_money if worker.has_other_balance else ()))
-        return all(by_symbol[symbol].tickers.next_ms > before_ms for symbol in symbols)
+        return min([by_symbol[symbol].tickers.next_ms for symbol in symbols], default=FAR) > before_ms
 
     def look(self) -> None:
         """Look where the worker has to look next, if something has happened. Each line is brought up to date before."""
