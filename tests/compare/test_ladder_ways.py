@@ -82,6 +82,12 @@ def test_another_price_that_one_side_saw_counts_where_nothing_came_before_and_ot
     ]
 
 
+def test_the_difference_that_parted_the_ladders_was_at_most_so_long_before():
+    rows, since = [difference(100_000, "queue"), difference(109_000)], 100_000 + LATE_MS
+    for parted, cause in ((since, "follows from queue"), (since + 1, "unexplained")):
+        assert causes_with_roots(rows, {"btc": [(parted, None)]})[1].name == cause
+
+
 def test_another_size_follows_from_the_difference_before_it():
     resized = Difference(9_000, "btc", "unexplained", "another size", "size", resized=True)
     for before, cause in ((difference(1_000, "latency"), "follows from latency"),
