@@ -219,12 +219,15 @@ class Missing:
 class Ending:
     """An order that is open by our records, in no book, and in no listing since `since_s`: it has ended unseen.
 
-    It is asked for from `due_s` on.
+    It is asked for from `due_s` on. `is_over`: that it has ended is known, by `row` (None: the exchange knows it
+    no more), and its executions are asked for.
     """
 
     since_s: float
     wait_s: float
     due_s: float
+    is_over: bool = False
+    row: OrderUpdateEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
