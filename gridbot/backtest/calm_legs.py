@@ -200,11 +200,10 @@ class CalmLegs:
         return {*uneasy, *(name for name, calm in calms.items() if spare < calm.spare or balance <= calm.balance)}
 
     def _balances(self) -> tuple[Decimal, Decimal] | None:
-        """Wallet and available balance, where all strategies know them, and the same."""
-        found = [runner.sizer.balances for runner in self._runners.values()]
-        if not found or found.count(found[0]) < len(found):
+        """Wallet and available balance, where they are known: all strategies have them of one gate."""
+        if not self._runners:
             return None
-        wallet, available = found[0]
+        wallet, available = next(iter(self._runners.values())).sizer.balances
         return None if wallet is None or available is None else (wallet, available)
 
     def _look_at_legs(self) -> None:

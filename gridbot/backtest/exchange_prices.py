@@ -72,7 +72,9 @@ class ExchangePrices:
         for line in self._lines:
             if ms > line.trades.next_ms or line.has_marks:
                 self._move(line, ms, ms - 1)
-            next_ms = min(next_ms, ms if line.has_marks else line.trades.next_ms)
+            line_ms = ms if line.has_marks else line.trades.next_ms
+            if line_ms < next_ms:
+                next_ms = line_ms
         self._moved_ms = next_ms
 
     def _move(self, line: Line, ms: int, marks_ms: int) -> None:

@@ -37,15 +37,23 @@ class Steady:
     def __init__(self, runner: StrategyRunner) -> None:
         self._runner, self._state = runner, runner.risk_state
         state = self._state
-        self._epoch = state.epoch if runner.minds_money else None
+        self._epoch = self._newest_epoch() if runner.minds_money else None
         self._legs, self._orders, self._holds = state.leg_changes, state.book.version, state.holds
         self._ladder = runner.engine.state_version
+
+    @property
+    def minds_money(self) -> bool:
+        """Whether another balance of the wallet may make it another."""
+        return self._epoch is not None
+
+    def _newest_epoch(self) -> int:
+        return self._state.epoch + self._runner.gate.state.balance_changes
 
     def holds(self) -> bool:
         """Whether all of it is as it was."""
         state = self._state
         return (
-            (self._epoch is None or self._epoch == state.epoch)
+            (self._epoch is None or self._epoch == self._newest_epoch())
             and self._legs == state.leg_changes
             and self._holds is state.holds
             and self._orders == state.book.version

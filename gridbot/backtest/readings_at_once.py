@@ -199,8 +199,7 @@ class ReadingsAtOnce:
     def _changes(self, began_us: int, each: _Reading) -> bool:
         """Make a reading; whether anything has come of it."""
         loop, context, symbol = self._loop, self._context, each.symbol
-        runners = [self._runners[symbol]] if symbol else self._runners.values()
-        before = self._records.changes, sum([runner.risk_state.epoch for runner in runners])
+        before = self._counts(symbol)
         loop.now_us = began_us + each.read_us
         loop.before_exchange()
         wallet = None if symbol else self._venue.wallet()
@@ -215,5 +214,10 @@ class ReadingsAtOnce:
             self._take_wallet(wallet, "rest")
             if each.job.kind is JobKind.RECONCILE:
                 self._on_passed()
-        after = self._records.changes, sum([runner.risk_state.epoch for runner in runners])
-        return after != before or context.requests.wishes is not NO_WISHES
+        return self._counts(symbol) != before or context.requests.wishes is not NO_WISHES
+
+    def _counts(self, symbol: str) -> tuple[int, int]:
+        """What grows when a reading of a symbol's legs, or of the wallet (""), changes anything."""
+        if symbol:
+            return self._records.changes, self._runners[symbol].risk_state.epoch
+        return self._records.changes, self._context.gate.state.balance_changes

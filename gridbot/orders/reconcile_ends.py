@@ -5,12 +5,17 @@ complete listing shows which they are. What became of them is asked for beside e
 
     open by our records, in no book, not listed ──► many: the list of what ended last ──► EndUnseen
                       │                             few, or not in that list: one by one ──► EndUnseen
+                      │                             it has executed, or may have: its executions first
                       │
                       └── listed again, or in a book again: nothing has ended
 
 One question at a time, at most one each `PACE_S`: orders have their own connections and limits, and these take one
 place of the queries. When the exchange knows nothing of an order, it is asked once more after `LATE_S`, when no request
 of an earlier life can still be on its way and its history is not late any more; then it ended, and nobody can tell how.
+
+Paging by time may not have its executions: the exchange's clock may have been far from right when they were made, and
+right again when a worker started, so that nobody can know. Hence one that has executed ends when its executions were
+asked for by its id, and all are listed; or after `SETTLE_AFTER_S` without the rest, with an alert.
 
 Records may also lack the end (or the beginning) of an order that a book has, when they found no room: `Restate`. And
 they may hold an order for over that rests, of a strategy that could not start, so that no book can contradict them:
@@ -21,16 +26,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from decimal import Decimal
 
-from gridbot.core import OrderUpdateEvent
+from gridbot.core import ExecutionEvent, OrderUpdateEvent
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.listing import UnreadableRows
 from gridbot.orders.ids import parse
+from gridbot.orders.reconcile_look_ups import SETTLE_AFTER_S, unsettled
 from gridbot.orders.reconcile_state import Ending, Ends, Part, Who
 from gridbot.orders.reconcile_turn import FIRST_WAIT_S, Turn, longer
-from gridbot.orders.reconcile_words import AskClosed, AskOrder, EndUnseen, Restate, RestsUnfollowed
+from gridbot.orders.reconcile_words import AskClosed, AskExecutionsOf, AskOrder, EndUnseen, Restate, RestsUnfollowed
 
-__all__ = ["FEW", "LATE_S", "PACE_S", "ask_due", "on_closed", "on_failure", "on_listing", "on_order"]
+__all__ = ["FEW", "LATE_S", "PACE_S", "ask_due", "on_closed", "on_executions", "on_failure", "on_listing", "on_order"]
 
 PACE_S = 0.2
 LATE_S = 10.0
@@ -73,14 +80,17 @@ def ask_due(turn: Turn) -> None:
     if gone:
         _put(turn, _without(ends, gone))
         ask_due(turn)
-    elif len(due) > FEW and not ends.is_paged:
+        return
+    unclear = frozenset(key for key in due if not ends.orders[key].is_over)
+    if len(unclear) > FEW and not ends.is_paged:
         number = turn.number()
         _put(turn, replace(ends, number=number))
-        turn.effects.append(AskClosed(Who(Part.END, "", number), frozenset(due)))
+        turn.effects.append(AskClosed(Who(Part.END, "", number), unclear))
     elif due:
         number, told = turn.number(), turn.view.recorded[due[0]]
         _put(turn, replace(ends, number=number))
-        turn.effects.append(AskOrder(Who(Part.END, due[0], number), told.symbol, told.order_link_id, told.order_id))
+        ask = AskExecutionsOf if ends.orders[due[0]].is_over else AskOrder
+        turn.effects.append(ask(Who(Part.END, due[0], number), told.symbol, told.order_link_id, told.order_id))
 
 
 def on_closed(turn: Turn, who: Who, rows: Sequence[OrderUpdateEvent]) -> None:
@@ -89,10 +99,10 @@ def on_closed(turn: Turn, who: Who, rows: Sequence[OrderUpdateEvent]) -> None:
     if ends is None:
         return
     by_name = {name: row for row in rows if not row.status.is_open for name in (row.order_link_id, row.order_id)}
-    over = {key: by_name[key] for key in ends.orders if key in by_name}
-    for key, row in over.items():
-        _end(turn, key, row)
-    _put(turn, replace(_without(ends, over.keys()), is_paged=True))
+    _put(turn, replace(ends, is_paged=True))
+    for key, order in ends.orders.items():
+        if key in by_name and not order.is_over:
+            _over(turn, key, by_name[key])
 
 
 def on_order(turn: Turn, who: Who, row: OrderUpdateEvent | None) -> None:
@@ -106,14 +116,38 @@ def on_order(turn: Turn, who: Who, row: OrderUpdateEvent | None) -> None:
         _put(turn, replace(ends, orders={**ends.orders, who.subject: replace(order, due_s=late_s)}))
         return
     if row is None or not row.status.is_open:
-        _end(turn, who.subject, row)
-    _put(turn, _without(ends, {who.subject}))  # one that rests is in the next listing
+        _over(turn, who.subject, row)
+    else:
+        _put(turn, _without(ends, {who.subject}))  # it is in the next listing
+
+
+def on_executions(turn: Turn, who: Who, rows: Sequence[ExecutionEvent]) -> None:
+    """All executions of an order that has ended are here, as far as they are listed; the turn has had the new ones
+    applied."""
+    ends = _answered(turn, who)
+    order = None if ends is None else ends.orders.get(who.subject)
+    if ends is None or order is None:
+        return
+    told = turn.view.recorded.get(who.subject)
+    listed = sum({row.exec_id: row.qty for row in rows}.values(), Decimal(0))
+    done = Decimal(0) if order.row is None else order.row.cum_exec_qty
+    if listed < done and told is not None:
+        if turn.now.mono_s - order.since_s < SETTLE_AFTER_S:
+            _wait(turn, ends, who.subject, order)
+            return
+        turn.effects.append(unsettled(told.symbol, who.subject, done, listed, told.strategy))
+    _end(turn, who.subject, order.row)
+    _put(turn, _without(ends, {who.subject}))
 
 
 def on_failure(turn: Turn, who: Who, error: Exception) -> None:
     """The question got no answer: ask again later. That there is no such symbol (any more) is an answer."""
     if isinstance(error, ExchangeError) and error.kind is ErrorKind.PARAM and who.subject:
-        on_order(turn, who, None)
+        asked = turn.state.ends.orders.get(who.subject)
+        if asked is not None and asked.is_over:
+            on_executions(turn, who, ())
+        else:
+            on_order(turn, who, None)
         return
     failed = turn.state.ends
     ends = _answered(turn, who)
@@ -121,9 +155,7 @@ def on_failure(turn: Turn, who: Who, error: Exception) -> None:
         return
     order = ends.orders.get(who.subject)
     if order is not None and isinstance(error, UnreadableRows):
-        wait_s = longer(order.wait_s)
-        order = replace(order, wait_s=wait_s, due_s=turn.now.mono_s + wait_s)
-        _put(turn, replace(ends, orders={**ends.orders, who.subject: order}))
+        _wait(turn, ends, who.subject, order)
     else:
         wait_s = longer(failed.wait_s)
         _put(turn, replace(ends, wait_s=wait_s, free_s=turn.now.mono_s + wait_s))
@@ -140,6 +172,24 @@ def _answered(turn: Turn, who: Who) -> Ends | None:
     ends = replace(ends, number=0, wait_s=FIRST_WAIT_S / 2, free_s=turn.now.mono_s + PACE_S)
     _put(turn, ends)
     return ends
+
+
+def _over(turn: Turn, key: str, row: OrderUpdateEvent | None) -> None:
+    """It has ended, by this row: its executions are next, if it has any or nobody knows."""
+    ends = turn.state.ends
+    if row is not None and not row.cum_exec_qty:
+        _end(turn, key, row)
+        _put(turn, _without(ends, {key}))
+        return
+    order = replace(ends.orders[key], due_s=turn.now.mono_s, is_over=True, row=row)
+    _put(turn, replace(ends, orders={**ends.orders, key: order}))
+
+
+def _wait(turn: Turn, ends: Ends, key: str, order: Ending) -> None:
+    """Ask about this one again later."""
+    wait_s = longer(order.wait_s)
+    order = replace(order, wait_s=wait_s, due_s=turn.now.mono_s + wait_s)
+    _put(turn, replace(ends, orders={**ends.orders, key: order}))
 
 
 def _end(turn: Turn, key: str, row: OrderUpdateEvent | None) -> None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
 from gridbot.orders.order import OrderState, TrackedOrder, is_in_doubt
@@ -54,6 +55,7 @@ __all__ = [
     "on_missing_executions",
     "on_missing_failure",
     "on_order",
+    "unsettled",
     "want",
 ]
 
@@ -170,13 +172,18 @@ def on_missing_executions(turn: Turn, who: Who, rows: Sequence[ExecutionEvent]) 
         on_missing_failure(turn, who)
         return
     if listed < order.cum_exec_qty:
-        text = (
-            f"{order.symbol}: {order.link_id} executed {order.cum_exec_qty} by the order's own account, "
-            f"but the executions list has {listed}; continuing without the rest"
-        )
-        turn.effects.append(Alert("error", f"unsettled.{order.key}", text, order.strat_id))
+        turn.effects.append(unsettled(order.symbol, order.key, order.cum_exec_qty, listed, order.strat_id))
     turn.effects.append(Settle(entry.symbol, order.key))
     turn.change(missing={key: other for key, other in turn.state.missing.items() if key != who.subject})
+
+
+def unsettled(symbol: str, key: str, done: Decimal | int, listed: Decimal | int, strategy: str) -> Alert:
+    """That an order executed more (`done`, base coin) than is listed and can be counted."""
+    text = (
+        f"{symbol}: {key} executed {done} by the order's own account, "
+        f"but the executions list has {listed}; continuing without the rest"
+    )
+    return Alert("error", f"unsettled.{key}", text, strategy)
 
 
 def on_missing_failure(turn: Turn, who: Who) -> None:

@@ -219,12 +219,15 @@ class Missing:
 class Ending:
     """An order that is open by our records, in no book, and in no listing since `since_s`: it has ended unseen.
 
-    It is asked for from `due_s` on.
+    It is asked for from `due_s` on. `is_over`: that it has ended is known, by `row` (None: the exchange knows it
+    no more), and its executions are asked for.
     """
 
     since_s: float
     wait_s: float
     due_s: float
+    is_over: bool = False
+    row: OrderUpdateEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +314,8 @@ class ReconcileState:
     @property
     def next_due_s(self) -> float | None:
         """When the next question is due, on the monotonic clock."""
+        if not (self.looking or self.missing or self.ends.orders):
+            return None  # the usual case, each second
         look_ups = [entry.due_s for entry in self.looking.values()]
         executions = [entry.due_s for entry in self.missing.values()]
         found = (*look_ups, *executions, self.ends.next_due_s)

@@ -27,7 +27,8 @@ the watermark, since it was set back, paging begins where the last one was asked
 | ExecutionsAnswered | EXECUTIONS | ApplyExecution for each new one, Advance, AskListing |
 | ListingAnswered | LISTING | ApplyRow, Adopt, Revive (cancel without effect); AskOrder (missing, contradicted); legs |
 | ListingAnswered | LISTING | EndUnseen is due for what is open by our records alone; Restate (`reconcile_ends`) |
-| ListingAnswered, OrderAnswered | any | EndUnseen, where it was asked for that |
+| ListingAnswered, OrderAnswered | any | EndUnseen, where it was asked for that and nothing has executed |
+| ExecutionsAnswered | any | EndUnseen, where an order that has ended unseen had executed |
 | OrderAnswered | ORDERS, or between passes | ApplyRow, Revive, LookedUp (`reconcile_look_ups`) |
 | PositionsAnswered | FIGURES, or between passes | TakePosition, Adjust, or AskExecutions first (`reconcile_legs`) |
 | WalletAnswered | FIGURES | TakeWallet |
@@ -150,6 +151,8 @@ def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:
                 _order_done(turn, who.subject)
         case Part.MISSING:
             look_ups.on_missing_executions(turn, who, event.rows)
+        case Part.END:
+            ends.on_executions(turn, who, event.rows)
         case _:
             _legs_done(turn, legs.on_executions(turn, who, fresh))
 
@@ -157,7 +160,7 @@ def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:
 def _is_whole(turn: Turn, who: Who) -> bool:
     """Whether an answer has all executions since the watermark and its overlap."""
     match who.part:
-        case Part.MISSING:
+        case Part.MISSING | Part.END:
             return False
         case Part.LEGS:
             return legs.pages_all(turn, who)

@@ -77,6 +77,7 @@ class GateState(NamedTuple):
     """`rates` is by strategy, `warned` has the keys of the caps that are 80 % used.
 
     `share` (USDT) is what the account may have of the caps on notional of fleet and groups; None where there are none.
+    `balance_changes` grows whenever the wallet's balance becomes another: sizes of all strategies may follow from it.
     """
 
     holds: Holds = Holds()
@@ -87,6 +88,7 @@ class GateState(NamedTuple):
     warned: frozenset[str] = frozenset()
     brake: Brake = FREE
     share: Decimal | None = None
+    balance_changes: int = 0
 
 
 # ---------------------------------------------------------------------- an answer to a proposal, and what it changes
@@ -243,7 +245,7 @@ def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[Gat
         auth = state.auth.succeeded()
         return (state if auth is state.auth else state._replace(auth=auth)), ()
     if isinstance(event, WalletSeen):
-        return _with_funds(state, state.funds.seen(event.wallet, now_s, was_asked=event.was_asked)), ()
+        return _with_wallet(state, event, now_s), ()
     if isinstance(event, StreamAlive):
         return _with_funds(state, state.funds.confirmed(now_s)), ()
     match event:
@@ -267,15 +269,23 @@ def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[Gat
     return state._replace(holds=held), (HoldsChanged(changed),) if changed else ()
 
 
+def _with_wallet(state: GateState, event: WalletSeen, now_s: float) -> GateState:
+    before, funds = state.funds.wallet, state.funds.seen(event.wallet, now_s, was_asked=event.was_asked)
+    found, after = _with_funds(state, funds), funds.wallet
+    if after is before or (after and before and after.wallet_balance == before.wallet_balance):
+        return found
+    return found._replace(balance_changes=state.balance_changes + 1)
+
+
 def _with_funds(state: GateState, funds: Funds) -> GateState:
     """As `_replace`, in a third of its time."""
-    holds, _, auth, breaker, rates, warned, brake, share = state
-    return GateState(holds, funds, auth, breaker, rates, warned, brake, share)
+    holds, _, auth, breaker, rates, warned, brake, share, balance_changes = state
+    return GateState(holds, funds, auth, breaker, rates, warned, brake, share, balance_changes)
 
 
 def _decided(state: GateState, verdict: Verdict, now_s: float) -> tuple[GateState, tuple[Effect, ...]]:
     """Apply what a verdict changes. On the hot path."""
-    holds, funds, auth, breaker, rates, warned, brake, share = state
+    holds, funds, auth, breaker, rates, warned, brake, share, balance_changes = state
     refusal, strategy, changes = verdict
     warnings: tuple[Effect, ...] = ()
     if refusal is None and (rate := rates[strategy]).per_minute:
@@ -287,4 +297,4 @@ def _decided(state: GateState, verdict: Verdict, now_s: float) -> tuple[GateStat
             warned, warnings = warned | {change.key}, (*warnings, change)
         else:
             warned -= {change.key}
-    return GateState(holds, funds, auth, breaker, rates, warned, brake, share), warnings
+    return GateState(holds, funds, auth, breaker, rates, warned, brake, share, balance_changes), warnings

@@ -80,7 +80,8 @@ class StrategyRiskState:
     band: BandWatch = field(init=False)
     symbol_watch: SymbolWatch = field(init=False)
     epoch: int = 0
-    """Grows whenever a leg, a size or the wallet changes: an order that was refused because of them may pass now."""
+    """Grows whenever a leg, a size or a limit changes: an order that was refused because of them may pass now. Of the
+    wallet `GateState.balance_changes` says so."""
     leg_changes: int = 0
     """Grows whenever a leg changes."""
 
@@ -148,8 +149,8 @@ class StrategyRiskState:
         self.caps = caps
         self.epoch += 1
 
-    def money_changed(self) -> None:
-        """The wallet, or a factor on sizes, changed: sizes and caps may have, too."""
+    def sizes_changed(self) -> None:
+        """A factor on sizes changed."""
         self.epoch += 1
 
     def listed(self, instrument: Instrument) -> None:

@@ -38,6 +38,8 @@ class SymbolWatch:
         self._answered = SymbolState()
         self._until_s = 0.0
         self._margin = SymbolState()
+        self.is_isolated = False
+        """Whether the account is in isolated margin or a mode that nobody knows, as it was read last."""
         self.state = SymbolState()
 
     def listed(self, instrument: Instrument) -> None:
@@ -46,14 +48,10 @@ class SymbolWatch:
             instrument = replace(instrument, delivery_ms=self._listed.delivery_ms)
         self._listed = instrument
 
-    @property
-    def is_isolated(self) -> bool:
-        """Whether the account is in isolated margin or a mode that nobody knows, as it was read last."""
-        return self._margin.allows is not Allows.ALL
-
     def in_margin_mode(self, margin_mode: str) -> None:
         """The account's margin mode was read. `look` applies it; "" changes nothing."""
         self._margin = margin_state(self._listed.symbol, margin_mode) or self._margin
+        self.is_isolated = self._margin.allows is not Allows.ALL
 
     def refused(self, error: ExchangeError, now_s: float) -> None:
         """The exchange has refused an order because of the state of its symbol."""

@@ -52,8 +52,9 @@ class Agreement:
         newest_ms = max((each.time_ms for each in self._stage.venue.account.executions), default=0)
         return life.orchestrator.context.ledger.checked_to >= newest_ms
 
-    def at_rest(self, resumed_ms: int) -> None:
-        """Everything is quiet: all that has to agree, agrees. `resumed_ms` is when an operator resumed all, UTC."""
+    def at_rest(self, resumed_after: int) -> None:
+        """Everything is quiet: all that has to agree, agrees. `resumed_after`: how many executions there were when an
+        operator resumed all; their times may be later than those of what followed."""
         life = self._stage.life
         orchestrator = life.orchestrator if life is not None else None
         if orchestrator is None:
@@ -76,7 +77,8 @@ class Agreement:
             self._find("bounded", text)
         states = {symbol: runner.risk_state for symbol, runner in orchestrator.live.items()}
         held = {symbol: state.paused or bool(state.halted) for symbol, state in states.items()}
-        for text in run_checks.liquidation_pauses(self._stage.venue.account.executions, held, resumed_ms):
+        made = list(account.executions)[resumed_after:]
+        for text in run_checks.liquidation_pauses(made, held):
             self._find("halted-sends-nothing", text)
         for strat_id, tape in self.tapes.items():
             difference = tape.difference()

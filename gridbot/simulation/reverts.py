@@ -247,7 +247,7 @@ REVERTS: dict[str, Revert] = {
     "watermark": Revert(
         "Paging goes on where it was finished, not at the newest execution.",
         ("executions-once",),
-        40,
+        55,
         money.continue_at_the_newest,
         minutes=10.0,
         is_slow=True,

@@ -135,14 +135,13 @@ def flatten_only_reduces(executions: Iterable[Execution], closes: Collection[str
     ]
 
 
-def liquidation_pauses(made: Iterable[Execution], held: Mapping[str, bool], resumed_ms: int) -> list[str]:
-    """`held` says of each symbol that a strategy trades whether it is paused or halted; an operator resumed last at
-    `resumed_ms`."""
+def liquidation_pauses(made: Iterable[Execution], held: Mapping[str, bool]) -> list[str]:
+    """`made` are those since an operator resumed last; `held` says of each symbol that a strategy trades whether it is
+    paused or halted."""
     return [
         f"{execution.symbol}: {execution.exec_type} ({execution.exec_id}), and its strategy is not paused"
         for execution in made
         if (execution.exec_type in PAUSING or (execution.exec_type in MONEY_ONLY and execution.closed_size))
-        and execution.time_ms > resumed_ms
         and not held.get(execution.symbol, True)
     ]
 

@@ -59,7 +59,7 @@ class Verdict:
         self._margin = MarginWatch(limit, stage.network)
         self._paused: tuple[Life, int] | None = None
         """Who was paused, and the number of what it then kept of it."""
-        self._resumed_ms = 0
+        self._resumed_after = 0
         self._reported_s = 0.0
         self._health = ""
         self._healthy_s = 0.0
@@ -147,7 +147,7 @@ class Verdict:
             self._hold("")
         elif name == "resume":
             self._held.clear()
-            self._resumed_ms = self._stage.clock.exchange_ms()
+            self._resumed_after = len(self._stage.venue.account.executions)
 
     def _is_pause_lost(self, life: Life) -> bool:
         """Whether a life that was paused ends, and its supervisor, and a disk that refused it or was cut short has
@@ -291,4 +291,4 @@ class Verdict:
 
     def at_rest(self) -> None:
         """Everything is quiet: all that has to agree, agrees."""
-        self.agreement.at_rest(self._resumed_ms)
+        self.agreement.at_rest(self._resumed_after)

@@ -25,6 +25,7 @@ from gridbot.atomic_file import process_lives, put_in_place, remove_abandoned, t
 from gridbot.private_files import make_directory
 from gridbot.store.commit import stored_offsets
 from gridbot.store.file_errors import first_line, holder_of, is_damage, is_lock_error, is_log_damage, rebuild_line
+from gridbot.store.linked_file import dead_link
 from gridbot.store.migrations import keep_copy
 from gridbot.store.schema import GROUP_ROWS, NEW_FILE, SCHEMA_VERSION, applied, ensure_schema, quote
 from gridbot.store.shared_file import FileState, SharedFile, file_state
@@ -93,10 +94,12 @@ class Database:
         """Make the file when there is none, bring its schema up to date, with a copy kept of an older version.
 
         Only with the writer's lock held: what a killed predecessor left beside the file is removed. Raise as `open`,
-        or SchemaTooNew, NoRoomForCopy.
+        or SchemaTooNew, NoRoomForCopy; duckdb.IOException where the file is a link to what is not there.
         """
         self.remove_left_overs()
         if not self.path.exists():
+            if dead := dead_link(self.path):
+                raise duckdb.IOException(dead)
             self._make()
             return
         with self.open() as con:
@@ -242,6 +245,8 @@ class Database:
         """Detach what has stayed attached: DuckDB writes nothing then."""
         if self._shared is None:
             return
+        if not self._shared.is_as_left():  # what a look from outside does not tell, its headers do
+            self._was_changed, self._left = True, None
         try:
             if self._engine is not None:
                 self._detach(self._engine)

@@ -17,6 +17,7 @@ from typing import Final
 
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.private_files import copy_private
+from gridbot.store.linked_file import real_file
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION", "Migration", "NoRoomForCopy", "keep_copy", "statements_from"]
 
@@ -74,7 +75,7 @@ def keep_copy(path: Path, version: int) -> Path:
 
     No connection of this process may be open (see `gridbot.store.database`), and no other process may write.
     """
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    path, stamp = real_file(path), datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     target = path.with_name(f"{path.stem}.version-{version}-{stamp}{path.suffix}")
     needed, free = os.stat(path).st_size, shutil.disk_usage(path.parent).free
     if free < needed * 1.2:

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
+from gridbot.command_line import pasteable
 from gridbot.store.file_errors import (
     first_line,
     holder_of,
@@ -28,6 +29,7 @@ from gridbot.store.file_errors import (
     is_log_damage,
     rebuild_line,
 )
+from gridbot.store.linked_file import dead_link
 
 __all__ = [
     "DATABASE_NAME",
@@ -145,6 +147,11 @@ def _had(path: Path, timeout_s: float, take: Callable[[], T]) -> T:
     retry_s = _RETRY_S
     while True:
         if not path.exists():
+            if dead := dead_link(path):
+                raise NoDatabase(dead)
+            if path.name != DATABASE_NAME:
+                runs = pasteable("backtest list")
+                raise NoDatabase(f"there is no database at {path}; is that its name? {runs} has those of runs")
             raise NoDatabase(
                 f"there is no database at {path} yet; start the bot first (its writer makes it within seconds)"
             )

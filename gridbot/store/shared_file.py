@@ -25,10 +25,14 @@ _HEADERS: Final = 3 * 4096
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What tells a file that somebody has changed, or put another in place of, without a look into it."""
+    """What tells a file that somebody has changed, or put another in place of, without a look into it.
+
+    `written_ns` is what `touch`, `cp -p` and `rsync -t` set to what they like; `changed_ns` the kernel alone sets.
+    """
 
     inode: int
     size: int
+    written_ns: int
     changed_ns: int
 
 
@@ -38,7 +42,7 @@ def file_state(path: Path) -> FileState | None:
         found = path.stat()
     except OSError:
         return None
-    return FileState(found.st_ino, found.st_size, found.st_mtime_ns)
+    return FileState(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 class SharedFile:
@@ -69,12 +73,19 @@ class SharedFile:
         return True
 
     def take_again(self) -> bool:
-        """Take the lock; False when another process has it, or the file is not as it was left. Raise OSError."""
+        """Take the lock; False when another process has it, or the file is not as it was left."""
         try:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
-        return self._seen() == (self.left, self._headers) and not self._log.exists()
+        return self.is_as_left() and not os.path.lexists(self._log)
+
+    def is_as_left(self) -> bool:
+        """Whether file and headers are those of when the lock was given up; also False where they cannot be read."""
+        try:
+            return self._seen() == (self.left, self._headers)
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Close the descriptor, and drop any lock."""

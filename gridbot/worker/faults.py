@@ -100,7 +100,7 @@ class _Contained:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, Exception):
+        if error is None or not isinstance(error, Exception):
             return False
         self._faults.report(self._part, error, self._symbol)
         return True

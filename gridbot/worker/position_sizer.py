@@ -1,7 +1,8 @@
 """The quantity of one strategy's next order, from its amount rule, the wallet, and the risk rules in force.
 
-The core does the arithmetic; this class keeps its inputs (wallet, both legs). Quantities are cached per level until the
-wallet or a multiplier changes, since a level that cannot be placed is sized again at every tick.
+The core does the arithmetic; this class keeps both legs, and takes the wallet from the gate, which has it for all
+strategies. Quantities are cached per level until the wallet or a multiplier changes, since a level that cannot be
+placed is sized again at every tick.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from gridbot.core import (
     PositionEvent,
     RiskConfig,
     Side,
-    WalletEvent,
     closable,
     quantity_for,
 )
 from gridbot.core.risk_rules import RiskInputs
 from gridbot.core.sizing import AmountKind
+from gridbot.risk.gate import Gate
 
 __all__ = ["PositionSizer"]
 
@@ -33,17 +34,24 @@ _LONG, _BUY, _SELL = Direction.LONG, Side.BUY, Side.SELL
 class PositionSizer:
     """Sizes in base coin. Until both legs and the price are known, every multiplier is 1."""
 
-    def __init__(self, config: StrategyConfig, instrument: Instrument) -> None:
+    def __init__(self, config: StrategyConfig, instrument: Instrument, gate: Gate) -> None:
         self._amount = AmountRule.parse(config.amount)
         self._instrument = instrument
+        self._gate = gate
         self.risk = _risk_of(config)
         self.long, self.short = Position.linked_pair(self.risk)
-        self.balances: tuple[Decimal | None, Decimal | None] = (None, None)
-        """Wallet and available balance (USDT) that the rules are judged with; None: unknown. Changed in `set_wallet`
-        alone."""
         self._imbalance = self.long.imbalance_multiplier
         """Of both legs as they are: they change in `assess`, how they are judged in `renew`."""
         self._known: dict[tuple[Direction, Side, str], Decimal] = {}
+        self._known_of = -1
+        """Of which balance of the wallet they are, where they are a part of it."""
+
+    @property
+    def balances(self) -> tuple[Decimal | None, Decimal | None]:
+        """Wallet and available balance (USDT) that the rules are judged with; what the exchange left out is None, not
+        zero."""
+        wallet = self._gate.state.funds.wallet
+        return (None, None) if wallet is None else (wallet.wallet_balance, wallet.available_balance)
 
     def renew(self, config: StrategyConfig) -> None:
         """Size by other settings from now on; what is known of wallet and legs stays. Assess the legs afterwards."""
@@ -68,14 +76,6 @@ class PositionSizer:
         """A leg as the risk rules see it."""
         return self.long if direction is _LONG else self.short
 
-    def set_wallet(self, wallet: WalletEvent) -> bool:
-        """Balances in USDT; a figure that the exchange left out is unknown, not zero. True: it is another balance."""
-        is_other = wallet.wallet_balance != self.balances[0]
-        if is_other and self._amount.kind is AmountKind.WALLET_FRACTION:
-            self._known.clear()
-        self.balances = wallet.wallet_balance, wallet.available_balance
-        return is_other
-
     def assess(self, position: PositionEvent, last_price: Decimal | None) -> bool:
         """Update a leg and evaluate the risk rules for orders placed from now on. True if sizes may be others."""
         leg = self.position(position.direction)
@@ -98,6 +98,9 @@ class PositionSizer:
 
     def wanted(self, direction: Direction, side: Side, price: Decimal) -> Decimal:
         """The same whatever the position covers: never more at a higher price, while nothing but the price changes."""
+        if self._amount.kind is AmountKind.WALLET_FRACTION and self._known_of != self._gate.state.balance_changes:
+            self._known_of = self._gate.state.balance_changes
+            self._known.clear()
         key = (direction, side, str(price))  # a Decimal takes 2 µs to be hashed, the first time
         qty = self._known.get(key)
         if qty is None:

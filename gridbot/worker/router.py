@@ -112,10 +112,11 @@ class Router:
         is_other_mode = False
         for symbol, runner in self._live.items():
             is_other_mode = is_other_mode or runner.risk_state.symbol_watch.is_isolated is not is_isolated
-            try:
-                runner.on_wallet(wallet)
-            except Exception as error:  # noqa: BLE001 - reported with its traceback
-                self._failed(error, symbol, "the wallet")
+            if runner.hears_wallet:
+                try:
+                    runner.on_wallet(wallet)
+                except Exception as error:  # noqa: BLE001 - reported with its traceback
+                    self._failed(error, symbol, "the wallet")
         if is_other_mode:
             self._context.requests.read_margin_mode()  # somebody has switched to it, or back
         self._context.shadows.on_wallet(wallet)

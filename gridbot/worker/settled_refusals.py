@@ -82,7 +82,7 @@ class SettledRefusals:
         """Take it before the gate is asked, and give it to `note`."""
         state = self._risk_state
         self._warned = self._gate.state.warned
-        return state.book.version, state.leg_changes, state.epoch
+        return state.book.version, state.leg_changes, state.epoch + self._gate.state.balance_changes
 
     def holds(self, intents: Sequence[Intent]) -> bool:
         """Whether all of these would be refused again."""
@@ -94,7 +94,7 @@ class SettledRefusals:
             return False
         if self._is_bare:
             return True
-        if epoch != state.epoch:
+        if epoch != state.epoch + self._gate.state.balance_changes:
             return False
         return self._is_blind or self._holds_beside(state)
 

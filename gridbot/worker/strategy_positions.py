@@ -95,7 +95,7 @@ class StrategyPositions:
         """Recompute the risk multipliers from what is known now; unknown is not zero (incident L25)."""
         if not self._sizer.assess(position, self._risk_state.last_price):
             return
-        self._risk_state.money_changed()
+        self._risk_state.sizes_changed()
         before, self._rule = self._rule, self._sizer.rule
         if self._rule != before:
             change = f"[risk] rule {before or 'none'} -> {self._rule or 'none'}"

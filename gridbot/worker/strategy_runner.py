@@ -93,7 +93,7 @@ class StrategyRunner:
         self.gate = context.gate if wire is None else wire.shadows.gate
         self._wire = wire
         self.book = OrderBook(instrument)
-        self.sizer = PositionSizer(config, instrument)
+        self.sizer = PositionSizer(config, instrument, self.gate)
         self.risk_state = _risk_state(config, self.book, context.clock.wall_ms, keeping.keep_holds)
         self.risk_state.restore(keeping.holds)
         self.gate.enroll(self.risk_state)
@@ -109,6 +109,8 @@ class StrategyRunner:
         )
         self.saving = StrategySaving(self.strat_id, engine, context.recorder, keeping.save_state, keeping.told)
         self._wants = config.decided_by.wants
+        self.hears_wallet = WalletEvent in self._wants
+        """Whether the strategy itself wants to hear of the wallet; sizes follow from the gate's anyhow."""
         context.faults.enroll(self.symbol, self.halt)
         self.shadow = None if wire is None else ShadowSide(self, wire, context)
         """What only a shadow strategy has."""
@@ -305,10 +307,8 @@ class StrategyRunner:
             self._note(position)
 
     def on_wallet(self, wallet: WalletEvent) -> None:
-        """The wallet has changed, so sizes and multipliers may have changed too."""
-        if self.sizer.set_wallet(wallet):
-            self.risk_state.money_changed()
-        if WalletEvent in self._wants:
+        """The wallet has changed; who `hears_wallet` takes note of it."""
+        if self.hears_wallet:
             self._note(wallet)
 
     def _note(self, event: Event) -> None:

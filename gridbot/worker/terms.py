@@ -90,19 +90,27 @@ class Terms:
             known.pop(symbol, None)
 
     async def read(self, symbol: str) -> None:
-        """Read the symbol's own terms, set mode and leverage. Raises ExchangeError when something could not be read."""
+        """Read the symbol's own terms, set mode and leverage. Raises ExchangeError when something could not be read.
+
+        A reload may remove the strategy before, and during each question: then nothing more is asked, set or told.
+        """
         if symbol not in self._strategies:
-            return  # its strategy was removed since somebody asked
+            return
         if symbol in self._states.refused:
             await self._try_again(symbol)
             return
-        strategy = self._strategies[symbol]
         found = await self._queries.instrument(symbol, max_age_s=self._age_s(symbol))
+        strategy = self._strategies.get(symbol)
+        if strategy is None:
+            return
         self._states.read(symbol, found)
         changed = changes(self._instruments[symbol], found)
         done = [_Done(changed)]
         if not strategy.shadow_mode and found.status == "Trading":
-            done += [await self._set_mode(symbol), await self._set_leverage(strategy)]
+            for set_again in (self._set_mode, self._set_leverage):
+                done.append(await set_again(strategy))
+                if symbol not in self._strategies:
+                    return
         failure = next((each.failure for each in done if each.failure is not None), None)
         notes = [each.note for each in done if each.note]
         if notes or failure is None:
@@ -123,7 +131,7 @@ class Terms:
             return
         margin_mode = (await self._queries.account_info()).margin_mode
         self._of_account = [PORTFOLIO] if margin_mode == "PORTFOLIO_MARGIN" else []
-        for symbol in live:
+        for symbol in filter(self._strategies.__contains__, live):  # a reload may have removed one meanwhile
             self._states.in_margin_mode(symbol, margin_mode)
             self._tell(symbol)
 
@@ -157,7 +165,8 @@ class Terms:
             log.warning("%s; the account starts anew", reason)
             self._begin_anew(reason)
 
-    async def _set_mode(self, symbol: str) -> _Done:
+    async def _set_mode(self, strategy: StrategyConfig) -> _Done:
+        symbol = strategy.symbol
         try:
             is_set = await self._queries.ensure_hedge_mode(symbol)
         except ExchangeError as error:

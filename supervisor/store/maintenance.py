@@ -16,6 +16,7 @@ import duckdb
 from gridbot.atomic_file import put_in_place, remove_abandoned, remove_forgotten, temporary_beside
 from gridbot.private_files import copy_private, open_private
 from gridbot.store.database import Database, spill_directory
+from gridbot.store.linked_file import dead_link, real_file
 from gridbot.store.reading import DatabaseLocked, NoDatabase, connect, database_path
 from gridbot.store.schema import NEW_FILE, forget_fingerprint, quote
 from supervisor.store.writer_lock import sole_writer
@@ -73,18 +74,19 @@ def vacuum(data_dir: Path) -> tuple[int, int]:
     """
     path = database_path(data_dir)
     if not path.exists():  # before the lock, which would make a mistyped directory
-        raise NoDatabase(f"there is no database at {path}")
+        raise NoDatabase(dead_link(path) or f"there is no database at {path}")
     with sole_writer(path):
         _prepare(path)  # in place, so that the copy of an older version is kept beside it
-        before = path.stat().st_size
-        fresh = temporary_beside(path)
+        before, file = path.stat().st_size, real_file(path)
+        remove_abandoned(file, locked=True)
+        fresh = temporary_beside(file)
         with duckdb.connect(config={"threads": 2, "temp_directory": str(spill_directory(fresh))}) as con:
             con.execute(f"ATTACH {quote(str(path))} AS old")
             con.execute(f"ATTACH {quote(str(fresh))} AS fresh {NEW_FILE}")
             con.execute("COPY FROM DATABASE old TO fresh")
             forget_fingerprint(con, "fresh")
         _prepare(fresh)
-        put_in_place(fresh, path)
+        put_in_place(fresh, file)
         return before, path.stat().st_size
 
 

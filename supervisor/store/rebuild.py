@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
-from gridbot.atomic_file import put_in_place, temporary_beside
+from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
 from gridbot.records.journal_reader import journal_directory
 from gridbot.store.database import Database, spill_directory
 from gridbot.store.file_errors import first_line, is_log_damage
+from gridbot.store.linked_file import dead_link, real_file
 from gridbot.store.reading import DatabaseDamaged, NoDatabase, connect, database_path
 from gridbot.store.schema import GROUP_ROWS, quote, require_known
 from supervisor.store.salvage import committed_numbers, take_over
@@ -64,13 +66,16 @@ def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
     path = database_path(data_dir)
     if not path.exists() and not (data_dir / "journal").is_dir():
         raise NoDatabase(f"there are neither journals nor a database in {data_dir}")
+    if dead := dead_link(path):
+        raise NoDatabase(dead)
     with sole_writer(path):
         Database(path).remove_left_overs()
-        fresh = Database(temporary_beside(path))
+        remove_abandoned(file := real_file(path), locked=True)
+        fresh = Database(temporary_beside(file))
         try:
             _fill(data_dir, path, fresh, done)
             if done.losses and not accept_loss:
-                kept = path.with_name(f"{path.stem}.rebuild{path.suffix}")
+                kept = file.with_name(f"{path.stem}.rebuild{path.suffix}")
                 put_in_place(fresh.path, kept)
                 raise RecordsLost(done, kept)
             done.old_file = _replace(path, fresh.path)
@@ -108,14 +113,14 @@ def _note_gaps(fresh: Path, befores: Mapping[str, int], done: Rebuilt) -> None:
 
 def _replace(path: Path, fresh: Path) -> Path | None:
     """Put `fresh` in the place of `path`; return where the old file went, with its write-ahead log beside it."""
-    old = None
-    if path.exists():
-        old = path.with_name(f"{path.stem}.before-{file_stamp()}{path.suffix}")
+    old, file = None, real_file(path)
+    if file.exists():
+        old = file.with_name(f"{path.stem}.before-{file_stamp()}{path.suffix}")
         wal = path.with_name(path.name + ".wal")
         if wal.exists():
-            os.replace(wal, old.with_name(old.name + ".wal"))
-        os.replace(path, old)
-    put_in_place(fresh, path)
+            shutil.move(wal, old.with_name(old.name + ".wal"))  # a link's is beside the link, on another disk
+        os.replace(file, old)
+    put_in_place(fresh, file)
     return old
 
 

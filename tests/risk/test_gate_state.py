@@ -129,6 +129,14 @@ def test_wallets_and_the_private_stream_are_for_the_funds() -> None:
     assert effects == more == []
 
 
+def test_another_balance_is_counted_and_another_free_one_is_not() -> None:
+    """Sizes of all strategies may follow from the balance: they look at this count."""
+    seen = [GateState()]
+    for event in (wallet("9"), wallet("9", "1", ts=2), wallet("8", "1", ts=3), wallet("7", ts=2), wallet("9", ts=4)):
+        seen.append(after(seen[-1], WalletSeen(event))[0])
+    assert [state.balance_changes for state in seen] == [0, 1, 1, 2, 2, 3]
+
+
 def test_stop_and_latch_hold_the_account_and_resume_lifts_the_latch() -> None:
     lost = Held("lost 51", Who.LOSS_LIMIT, NOW_MS)
     latched, effects = after(KNOWN, Latch("lost 51"))

@@ -80,7 +80,7 @@ def test_what_was_refused_for_a_leg_or_for_money_is_worth_another_look_when_that
     assert state.epoch == before, "prices are no reason"
     changes: list[Callable[[], None]] = [
         lambda: state.set_leg(Direction.LONG, Leg(D(1))),
-        state.money_changed,
+        state.sizes_changed,
         state.resume,
     ]
     for change in changes:

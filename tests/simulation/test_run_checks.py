@@ -131,20 +131,19 @@ def test_executions_are_recorded_once() -> None:
 
 def test_a_liquidation_pauses() -> None:
     made = [execution("1"), execution("2", exec_type="BustTrade")]
-    assert run_checks.liquidation_pauses(made, {"BTCUSDT": True}, 0) == []
-    assert run_checks.liquidation_pauses(made, {}, 0) == []
-    assert run_checks.liquidation_pauses(made, {"BTCUSDT": False}, 1) == []
-    assert run_checks.liquidation_pauses(made, {"BTCUSDT": False}, 0) == [
+    assert run_checks.liquidation_pauses(made, {"BTCUSDT": True}) == []
+    assert run_checks.liquidation_pauses(made, {}) == []
+    assert run_checks.liquidation_pauses(made, {"BTCUSDT": False}) == [
         "BTCUSDT: BustTrade (2), and its strategy is not paused"
     ]
 
 
 def test_what_takes_a_leg_in_any_way_pauses_and_money_alone_does_not() -> None:
     made = [execution("1", exec_type="Dividend", closed_size=D(0)), execution("2", exec_type="Funding")]
-    assert run_checks.liquidation_pauses(made, {"BTCUSDT": False}, 0) == []
+    assert run_checks.liquidation_pauses(made, {"BTCUSDT": False}) == []
     for word, closed in (("Dividend", "1"), ("Delivery", "0"), ("MovePosition", "0"), ("SpinOff", "0")):
         made = [execution("3", exec_type=word, closed_size=D(closed))]
-        assert len(run_checks.liquidation_pauses(made, {"BTCUSDT": False}, 0)) == 1, word
+        assert len(run_checks.liquidation_pauses(made, {"BTCUSDT": False})) == 1, word
 
 
 def test_other_coins_are_charged_as_recorded() -> None:

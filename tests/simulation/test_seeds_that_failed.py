@@ -220,3 +220,22 @@ def test_orders_that_wait_for_their_quota_go_on_during_a_ban() -> None:
         Fault(19, FaultKind.GAP, 32.38, 0.0, {"move": -0.0171}),
     )
     assert run_plan(Plan(90168, 40.0, False, faults)).findings == []
+
+
+CLOCK_BACK = {
+    "fills while no worker ran are found by their orders' ids (seed 411074 of docs/clocks.md)": (
+        Fault(1, FaultKind.EXCHANGE_SKEW, 20.0, 12.0, {"ms": -180_000}),
+        Fault(2, FaultKind.DEATH, 21.0, 0.0, {**DEATH, "steps": 3, "away_s": 12.0}),
+        Fault(3, FaultKind.WICK, 24.0, 0.0, {"move": -0.006}),
+    ),
+    "who resumed after a delivery need not pause again (seed 411205)": (
+        Fault(1, FaultKind.STRANGE_EXECUTION, 15.0, 0.0, {"word": "Delivery", "moves": "yes", "pick": 0.1, "part": 1}),
+        Fault(2, FaultKind.EXCHANGE_SKEW, 20.0, 8.0, {"ms": -180_000}),
+        Fault(3, FaultKind.RESUME, 25.0, 0.0, {}),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CLOCK_BACK)
+def test_an_exchanges_clock_that_goes_back_by_minutes(case: str) -> None:
+    assert run_plan(Plan(1, 40.0, False, CLOCK_BACK[case])).findings == []

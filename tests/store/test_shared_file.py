@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gridbot.store.database import Database, DatabaseHeld
+from gridbot.store.shared_file import FileState, file_state
 
 OTHER = """
 import duckdb, os, sys
@@ -111,13 +114,47 @@ def _another_is_copied_over_it(path: Path, other: Other) -> None:
     shutil.copy(copy, path)
 
 
-@pytest.mark.parametrize("change", [_other_writes, _other_is_killed, _another_has_its_name, _another_is_copied_over_it])
+def _another_is_copied_over_it_and_has_its_time(path: Path, other: Other) -> None:
+    before = path.stat()
+    _another_is_copied_over_it(path, other)
+    os.truncate(path, before.st_size)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+CHANGES = [
+    _other_writes,
+    _other_is_killed,
+    _another_has_its_name,
+    _another_is_copied_over_it,
+    _another_is_copied_over_it_and_has_its_time,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_what_others_do_to_a_file_that_stays_attached_is_there_afterwards(
     database: Database, other: Other, change: Callable[[Path, Other], None]
 ) -> None:
     add(database, "a")
     assert add(database, "b")
     change(database.path, other)
+    assert not add(database, "c")
+    assert add(database, "d")
+    assert names(database) == ["a", "b", "c", "d", "other"]
+
+
+def test_the_headers_tell_what_file_times_do_not(
+    database: Database, other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two writes within a tick of the kernel's clock have one time."""
+
+    def without_times(path: Path) -> FileState:
+        return replace(file_state(path) or FileState(0, 0, 0, 0), size=0, written_ns=0, changed_ns=0)
+
+    for module in ("database", "shared_file"):
+        monkeypatch.setattr(f"gridbot.store.{module}.file_state", without_times)
+    add(database, "a")
+    assert add(database, "b")
+    _other_writes(database.path, other)
     assert not add(database, "c")
     assert add(database, "d")
     assert names(database) == ["a", "b", "c", "d", "other"]

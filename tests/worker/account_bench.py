@@ -176,7 +176,6 @@ class AccountBench:
     def start(self) -> None:
         """Everything is known: flat legs, enough money."""
         self.gate.wallet_seen(wallet(), self.clock.now_s)
-        self.runner.on_wallet(wallet())
         self.context.shadows.on_wallet(wallet())
         for direction in Direction:
             self.runner.on_position_update(position(direction, "0", None), source="rest")

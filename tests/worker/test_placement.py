@@ -243,7 +243,6 @@ def second_strategy(bench: AccountBench) -> StrategyRunner:
     """Another one of the same account, with a book and legs of its own, that may trade."""
     config = strategy(strat_id="two")
     runner = StrategyRunner(config, BTC, GridEngine("BTCUSDT", BTC, GridConfig(4, D("0.2")), "two"), bench.context)
-    runner.on_wallet(wallet())
     for direction in Direction:
         runner.on_position_update(position(direction, "0", None), source="rest")
     runner.ready()

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot.core import Direction, Side, WalletEvent
+from gridbot.config.account_models import StrategyConfig
+from gridbot.core import Direction, Instrument, Side, WalletEvent
 from gridbot.core.risk_rules import Multipliers
+from gridbot.risk.gate import Gate
 from gridbot.worker.position_sizer import PositionSizer
 from tests.worker.account_bench import BTC, PRICE, AccountBench, position, strategy, ticker, wallet
 
@@ -20,10 +22,22 @@ NEAR = D(41000)
 """A liquidation price of the long leg at which rule long_2 halves the closes of the short one."""
 
 
+class Sizer(PositionSizer):
+    """With a gate of its own."""
+
+    def __init__(self, config: StrategyConfig, instrument: Instrument = BTC) -> None:
+        self.gate = Gate(lambda: 0)
+        super().__init__(config, instrument, self.gate)
+
+    def see(self, wallet: WalletEvent) -> None:
+        """The account's wallet has come."""
+        self.gate.wallet_seen(wallet, 0.0)
+
+
 def sized(available: str | None) -> PositionSizer:
     """Two legs, of which the long one is near its liquidation."""
-    sizer = PositionSizer(strategy(), BTC)
-    sizer.set_wallet(wallet("1000", available))
+    sizer = Sizer(strategy())
+    sizer.see(wallet("1000", available))
     sizer.assess(position(Direction.LONG, "1", liq_price=NEAR), PRICE)
     sizer.assess(position(Direction.SHORT, "1"), PRICE)
     return sizer
@@ -47,7 +61,7 @@ def test_the_free_balance_of_a_pushed_wallet_reaches_the_quantity_of_a_close(ava
     bench.start()
     runner = bench.runner
     runner.set_price(ticker())
-    runner.on_wallet(wallet("1000", available, ts=5))
+    bench.gate.wallet_seen(wallet("1000", available, ts=5), bench.clock.now_s)
     runner.on_position_update(position(Direction.LONG, "1", liq_price=NEAR), source="rest")
     runner.on_position_update(position(Direction.SHORT, "1"), source="rest")
     quantity = runner.sizer.quantity(Direction.SHORT, Side.BUY, PRICE, resting_close=D(0))
@@ -55,16 +69,16 @@ def test_the_free_balance_of_a_pushed_wallet_reaches_the_quantity_of_a_close(ava
 
 
 def test_until_both_legs_are_known_every_factor_is_one() -> None:
-    sizer = PositionSizer(strategy(), BTC)
-    sizer.set_wallet(wallet())
+    sizer = Sizer(strategy())
+    sizer.see(wallet())
     sizer.assess(position(Direction.LONG, "1", liq_price=NEAR), PRICE)
     assert sizer.rule == ""
     assert {sizer.multipliers(direction) for direction in Direction} == {(D(1), D(1))}
 
 
 def test_a_close_is_for_no_more_than_the_leg_has_beside_what_rests() -> None:
-    sizer = PositionSizer(strategy(amount="q1"), BTC)
-    sizer.set_wallet(wallet())
+    sizer = Sizer(strategy(amount="q1"))
+    sizer.see(wallet())
     sizer.assess(position(Direction.LONG, "1.5"), PRICE)
     assert sizer.quantity(Direction.LONG, Side.SELL, PRICE, resting_close=D(0)) == 1
     assert sizer.quantity(Direction.LONG, Side.SELL, PRICE, resting_close=D("0.5")) == 1
@@ -78,34 +92,34 @@ def test_a_close_is_for_no_more_than_the_leg_has_beside_what_rests() -> None:
 )
 def test_no_close_is_larger_at_a_higher_price(amount: str, prices: list[int], factor: str) -> None:
     """So what the highest level does not fit into, none fits into (`Placement`)."""
-    sizer = PositionSizer(strategy(amount=amount), replace(BTC, min_notional=D(5)))
-    sizer.set_wallet(wallet())
+    sizer = Sizer(strategy(amount=amount), replace(BTC, min_notional=D(5)))
+    sizer.see(wallet())
     sizer.long.multipliers = Multipliers(long_sell=D(factor))
     wanted = [sizer.wanted(Direction.LONG, Side.SELL, BTC.price(ticks)) for ticks in sorted(prices)]
     assert all(one >= other for one, other in itertools.pairwise(wanted))
 
 
 def test_a_quantity_is_worked_out_again_when_the_wallet_or_a_factor_changes() -> None:
-    sizer = PositionSizer(strategy(amount="x0.1"), BTC)
+    sizer = Sizer(strategy(amount="x0.1"))
 
     def opening() -> Decimal:
         return sizer.quantity(Direction.LONG, Side.BUY, PRICE, resting_close=D(0))
 
-    sizer.set_wallet(wallet("10000"))
+    sizer.see(wallet("10000"))
     assert opening() == D("0.02")
-    sizer.set_wallet(wallet("20000"))
+    sizer.see(wallet("20000"))
     assert opening() == D("0.04")
 
 
 def test_an_unknown_wallet_sizes_nothing_that_depends_on_it() -> None:
-    sizer = PositionSizer(strategy(amount="x0.1"), BTC)
-    sizer.set_wallet(WalletEvent("USDT", None))
+    sizer = Sizer(strategy(amount="x0.1"))
+    sizer.see(WalletEvent("USDT", None))
     assert sizer.quantity(Direction.LONG, Side.BUY, PRICE, resting_close=D(0)) == 0
 
 
 def test_a_quantity_is_worked_out_again_when_the_settings_are_others() -> None:
-    sizer = PositionSizer(strategy(amount="q1"), BTC)
-    sizer.set_wallet(wallet())
+    sizer = Sizer(strategy(amount="q1"))
+    sizer.see(wallet())
     sizer.assess(position(Direction.LONG, "3"), PRICE)
     sizer.assess(position(Direction.SHORT, "1"), PRICE)
     assert sizer.quantity(Direction.LONG, Side.BUY, PRICE, resting_close=D(0)) == 1

@@ -116,10 +116,12 @@ def test_a_wallet_frame_without_usdt_has_its_totals_taken_and_the_balance_kept(
     bench.route(wallet("500", "450", ts=5))
     frame = WalletEvent("USDT", None, available_balance=D(120), total_equity=D(900), exchange_ts=6, has_coin=False)
     heard: list[WalletEvent] = []
+    bench.account.runner.hears_wallet = True
     monkeypatch.setattr(bench.account.runner, "on_wallet", heard.append)
     bench.route(frame)
     funds = bench.account.context.funds
-    assert [each.wallet_balance for each in heard] == [500], "sizes know the balance"
+    assert [each.wallet_balance for each in heard] == [500], "who wants the wallet knows the balance"
+    assert bench.account.runner.sizer.balances == (500, 120), "so do sizes"
     assert (funds.wallet_balance, funds.available) == (500, 120)
 
 
@@ -168,6 +170,7 @@ async def test_a_wallet_that_breaks_one_strategy_halts_it_and_is_recorded(monkey
     def fail(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
+    bench.account.runner.hears_wallet = True
     monkeypatch.setattr(bench.account.runner, "on_wallet", fail)
     bench.route(wallet("123", ts=9))
     assert bench.account.alarm.keys == ["halt.BTCUSDT"]

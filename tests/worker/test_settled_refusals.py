@@ -85,7 +85,8 @@ def test_at_each_price_at_which_it_holds_the_gate_would_say_the_same(seed: int) 
             if draw.random() < 0.7:
                 bench.gate.stream_alive(bench.clock.now_s)
             if draw.random() < 0.1:
-                funds = wallet(available=draw.choice(("0", "40", "200")), ts=3 + number)
+                balance = draw.choice(("10000", "10000", "900"))
+                funds = wallet(balance, draw.choice(("0", "40", "200")), ts=3 + number)
                 bench.gate.wallet_seen(funds, bench.clock.now_s)
             if draw.random() < 0.05:
                 bench.gate.latch_loss(draw.choice(("too much is lost", "")))
@@ -149,7 +150,7 @@ async def test_closes_of_a_bare_leg_wait_for_a_leg_or_an_order_and_not_for_money
     placement = bench.runner.placement
     placement.act(closes := (close,))
     assert set(placement.refused.values()) == {Refusal.NOT_COVERED}
-    bench.runner.on_wallet(wallet("20000", ts=9))
+    bench.gate.wallet_seen(wallet("20000", ts=9), bench.clock.now_s)
     assert placement.is_settled(closes), "no money lifts it"
     bench.runner.on_position_update(position(Direction.LONG, "0.5"), source="rest")
     assert not placement.is_settled(closes)

@@ -56,7 +56,7 @@ def test_the_stream_keeps_the_funds_of_both_gates_fresh() -> None:
 
 def test_a_wallet_that_breaks_a_shadow_strategy_halts_it() -> None:
     bench = shadowed()
-    bench.runner.sizer.set_wallet = broken  # type: ignore[method-assign, assignment]
+    bench.runner.on_wallet = broken  # type: ignore[method-assign, assignment]
     bench.context.shadows.on_wallet(wallet("9000", ts=9))
     assert bench.runner.risk_state.halted
     assert bench.alarm.alerts

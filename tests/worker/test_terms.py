@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -33,6 +34,8 @@ class Exchange:
         self.found = BTC
         self.failures: dict[str, ExchangeError] = {}
         self.asked: list[str] = []
+        self.meanwhile: dict[str, Callable[[], object]] = {}
+        """What happens while a question is under way."""
         self.ages_s: list[float] = []
         self.margin_mode = "REGULAR_MARGIN"
         self.was_changed: set[str] = set()
@@ -40,6 +43,7 @@ class Exchange:
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
+        self.meanwhile.get(what, list)()
         if what in self.failures:
             raise self.failures[what]
 
@@ -71,8 +75,8 @@ class Bench:
         self.account = AccountBench(config=strategy(**config))
         self.passage = self.account.context.passage
         waits = RefusedStrategy("eth", "ETHUSDT", "it is PendingOpen", waits=True)
-        runners = {"BTCUSDT": self.account.runner}
-        self.states = states = SymbolStates(self.account.context, runners, RefusedStrategies([waits, MODE]))
+        self.runners = {"BTCUSDT": self.account.runner}
+        self.states = states = SymbolStates(self.account.context, self.runners, RefusedStrategies([waits, MODE]))
         self.wishes: list[str] = []
         self.wall_ms = 0
         self.terms = Terms(
@@ -291,3 +295,20 @@ async def test_each_reading_stands_alone() -> None:
 
 def test_what_orders_are_not_made_by_is_no_change() -> None:
     assert changes(BTC, replace(BTC, max_leverage=D(3), funding_interval_minutes=60)) == ""
+
+
+@pytest.mark.parametrize("during", ["instrument", "mode", "leverage", "account"])
+async def test_a_strategy_that_a_reload_removes_during_a_question_is_asked_about_no_more(during: str) -> None:
+    """It raised KeyError, and an alert told of a fault of ours (seed 411355 of docs/clocks.md)."""
+    bench = Bench(leverage=5)
+
+    def remove() -> None:
+        bench.terms.forget("BTCUSDT")
+        bench.account.context.passage.terms.clear()
+        del bench.runners["BTCUSDT"]
+
+    bench.exchange.meanwhile[during] = remove
+    bench.exchange.was_changed = {"mode", "leverage"}
+    await (bench.terms.read_margin_mode() if during == "account" else bench.terms.read("BTCUSDT"))
+    assert bench.exchange.asked[-1] == during
+    assert (bench.passage.terms, bench.account.alarm.keys) == ({}, [])

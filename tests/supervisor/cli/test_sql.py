@@ -233,6 +233,8 @@ def test_no_database_yet(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(NoDatabase):
         connect(tmp_path)
+    with pytest.raises(NoDatabase, match=r"narrow\.duckdb; is that its name\? .*backtest list"):
+        connect(tmp_path / "narrow.duckdb")
 
 
 def test_a_file_that_stays_locked_is_a_timeout(data_dir: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -16,14 +17,15 @@ from pydantic import ValidationError
 
 from gridbot.config.models import GridbotConfig
 from gridbot.records.columns import RECORD_TYPES
+from gridbot.store.database import Database
 from gridbot.store.reading import connect, database_path
 from gridbot.store.schema import BLOCK_BYTES, GROUP_ROWS
 from supervisor.children.entry_points import writer_spec
 from supervisor.cli import maintenance_commands
-from supervisor.store import maintenance
+from supervisor.store import maintenance, parquet_export
 from supervisor.store.damage_scan import DamageScan
 from supervisor.store.writer import Writer, WriterSpec
-from supervisor.store.writer_process import READERS_S, Beat
+from supervisor.store.writer_process import HELD_WAIT_S, READERS_S, Beat
 from tests.case_table import case_table
 from tests.fork_server import run_program
 from tests.store.kit import execution, hold, make_recorder, record_executions, rows, sequences, ticker, writing
@@ -58,13 +60,15 @@ def test_rebuild_from_complete_journals_gives_the_same_rows(tmp_path: Path) -> N
     session(tmp_path)
     write_all(tmp_path)
     before = content(database_path(tmp_path))
+    disk = on_another_disk(tmp_path)
     database_path(tmp_path).write_bytes(b"scrambled" * 5000)
     result = run(maintenance_commands.rebuild, tmp_path)
     assert result.exit_code == 0, result.output
     assert "120 records from journals, 0 older rows" in result.output
     assert content(database_path(tmp_path)) == before
-    old = next(tmp_path.glob("gridbot.before-*.duckdb"))
+    old = next(disk.glob("gridbot.before-*.duckdb"))
     assert old.read_bytes().startswith(b"scrambled")
+    assert database_path(tmp_path).is_symlink()
     session(tmp_path, 70)
     with writing(tmp_path) as writer:  # and the bot goes on with it
         writer.wait_committed("alice", 70)
@@ -146,7 +150,10 @@ def test_vacuum_keeps_everything_and_gives_room_back(tmp_path: Path) -> None:
     before = content(database_path(tmp_path))
     described = "SELECT count(*) FROM duckdb_columns() WHERE comment IS NOT NULL AND NOT internal"
     comments = rows(tmp_path, described)
+    disk = on_another_disk(tmp_path)
     assert run(maintenance_commands.vacuum, tmp_path).exit_code == 0
+    assert [path.name for path in disk.iterdir()] == [database_path(tmp_path).name]
+    assert database_path(tmp_path).is_symlink()
     assert content(database_path(tmp_path)) == before
     assert rows(tmp_path, described) == comments
     assert database_path(tmp_path).stat().st_size < 4_000_000
@@ -158,6 +165,35 @@ def test_vacuum_keeps_everything_and_gives_room_back(tmp_path: Path) -> None:
     session(tmp_path, 410)
     write_all(tmp_path)
     assert rows(tmp_path, "SELECT seq FROM ingest_offsets") == [(410,), (410,)]
+
+
+def on_another_disk(data_dir: Path) -> Path:
+    """Make the database a link to a file elsewhere, as somebody does whose disk is full; that directory."""
+    path, disk = database_path(data_dir), data_dir / "disk"
+    disk.mkdir()
+    path.rename(disk / path.name)
+    path.symlink_to(disk / path.name)
+    return disk
+
+
+def test_a_database_whose_disk_is_not_mounted_is_not_made_anew(tmp_path: Path) -> None:
+    """A new file, of what the journals still had, took the place of the link to all older records."""
+    make_recorder(tmp_path).close()
+    link = database_path(tmp_path)
+    link.symlink_to(tmp_path / "away" / "gridbot.duckdb")
+    writer = Writer(WriterSpec(tmp_path, ()), {})
+    with pytest.raises(duckdb.IOException, match=r"mount the disk .* or remove the link"):
+        writer.flush()
+    writer.close()
+    for command, *arguments in (
+        (maintenance_commands.vacuum,),
+        (maintenance_commands.rebuild,),
+        (maintenance_commands.backup, str(tmp_path / "copy")),
+    ):
+        result = run(command, tmp_path, *arguments)
+        assert result.exit_code == 3
+        assert "mount the disk" in result.output
+    assert link.is_symlink()
 
 
 def test_export_writes_days_once(tmp_path: Path) -> None:
@@ -175,6 +211,25 @@ def test_export_writes_days_once(tmp_path: Path) -> None:
         pattern = str(target / "executions" / "*" / "*.parquet")
         found = con.execute("SELECT day, count(*) FROM read_parquet(?) GROUP BY 1 ORDER BY 1", [pattern]).fetchall()
     assert [(str(day), count) for day, count in found] == [("2023-11-14", 20), ("2023-11-15", 30)]
+
+
+def test_a_running_writer_has_its_turn_between_the_files_of_an_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had none for up to a minute: an export opened the file again before the writer looked."""
+    session(tmp_path, 20)
+    write_all(tmp_path)
+    turns: list[float] = []
+
+    def writes(seconds: float) -> None:
+        with contextlib.closing(Database(database_path(tmp_path))) as database, database.open():
+            turns.append(seconds)
+
+    monkeypatch.setattr(parquet_export, "HELD_S", 0.0)
+    monkeypatch.setattr("supervisor.store.parquet_export.time.sleep", writes)
+    assert len(parquet_export.export(tmp_path, tmp_path / "export", tables=("executions", "tickers")).written) == 2
+    assert min(turns) > HELD_WAIT_S[1]
+    assert len(turns) == 5
 
 
 def test_an_export_of_a_file_of_an_earlier_version_has_the_tables_that_it_has(tmp_path: Path) -> None:
