@@ -41,6 +41,11 @@ class Steady:
         self._legs, self._orders, self._holds = state.leg_changes, state.book.version, state.holds
         self._ladder = runner.engine.state_version
 
+    @property
+    def minds_money(self) -> bool:
+        """Whether another balance of the wallet may make it another."""
+        return self._epoch is not None
+
     def _newest_epoch(self) -> int:
         return self._state.epoch + self._runner.gate.state.balance_changes
 

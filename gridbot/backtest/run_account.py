@@ -165,6 +165,8 @@ class RunAccount:
         """By symbol, how many orders were settled when some were forgotten last."""
         self.touched = Touched()
         """To whose strategies something has happened since the prices to wait for were looked up."""
+        self.has_other_balance = False
+        """Whether the wallet's balance has become another since then (`take_other_balance`)."""
         venue.hear = self._hear
 
     @property
@@ -333,9 +335,14 @@ class RunAccount:
         self._look_at_money(before)
 
     def _look_at_money(self, before: Decimal | None) -> None:
-        """Another balance is something that happens to all, though nobody decides anew before the next price."""
+        """Another balance may happen to all whose sizes follow from it; nobody decides anew before the next price."""
         if self._balance != before:
-            self.touched.note(None)
+            self.has_other_balance = True
+
+    def take_other_balance(self) -> bool:
+        """Whether the balance has become another since this was asked last."""
+        found, self.has_other_balance = self.has_other_balance, False
+        return found
 
     @property
     def _balance(self) -> Decimal | None:

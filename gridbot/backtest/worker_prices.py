@@ -35,6 +35,8 @@ class WorkerPrices:
         self._sees_all = worker.looks_across
         self._unsteady: dict[str, Line] = {}
         """Those at which more than what happens to themselves may make another price the next to wait for."""
+        self._mind_money: dict[str, Line] = {}
+        """Of the others, those at which another balance of the wallet may."""
         self.over = self._all_heard = (-1, -1)
         """The newest moment (µs UTC) at which prices reached the worker, and up to which line; at which it had all."""
         self._heard: tuple[int, Symbols] = -1, None
@@ -167,15 +169,13 @@ class WorkerPrices:
     def may_wait(self, until_us: int) -> bool:
         """Whether no price of a line that has to be looked at again comes before something else happens, at a time
         (µs UTC): then it is looked at after that, once for both."""
-        touched, by_symbol, before_ms = (
-            self._worker.touched.symbols,
-            self._by_symbol,
-            (until_us - self._ticker_us) // 1000,
-        )
-        for symbol in by_symbol if touched is None or self._sees_all else (*touched, *self._unsteady):
-            if by_symbol[symbol].tickers.next_ms <= before_ms:
-                return False
-        return True
+        worker, by_symbol, before_ms = self._worker, self._by_symbol, (until_us - self._ticker_us) // 1000
+        touched = worker.touched.symbols
+        if touched is None or self._sees_all:
+            symbols: Collection[str] = by_symbol
+        else:
+            symbols = (*touched, *self._unsteady, *(self._mind_money if worker.has_other_balance else ()))
+        return min([by_symbol[symbol].tickers.next_ms for symbol in symbols], default=FAR) > before_ms
 
     def look(self) -> None:
         """Look where the worker has to look next, if something has happened. Each line is brought up to date before."""
@@ -196,10 +196,11 @@ class WorkerPrices:
 
     def _to_look_at(self, *, waits: bool) -> Collection[Line]:
         """The lines at which the next tick that the worker has to see may be another than it was."""
-        touched = self._worker.touched.take()
+        touched, has_other_balance = self._worker.touched.take(), self._worker.take_other_balance()
         if touched is None or waits or self._sees_all or len(self._lines) == 1:
             return self._lines
-        return {**self._unsteady, **{symbol: self._by_symbol[symbol] for symbol in touched}}.values()
+        others = {**self._unsteady, **self._mind_money} if has_other_balance else self._unsteady
+        return {**others, **{symbol: self._by_symbol[symbol] for symbol in touched}}.values()
 
     @staticmethod
     def _sees_as_looked(line: Line, *, waits: bool) -> bool:
@@ -213,11 +214,14 @@ class WorkerPrices:
     def _look_at(self, line: Line, *, waits: bool) -> None:
         cursor = line.tickers
         low, high = self._stops.of_worker(line.symbol, waits=waits)
-        line.looked = None if waits else self._stops.steady(line.symbol)
-        if line.looked is None:
-            self._unsteady[line.symbol] = line
-        else:
-            self._unsteady.pop(line.symbol, None)
+        symbol = line.symbol
+        line.looked = looked = None if waits else self._stops.steady(symbol)
+        self._unsteady.pop(symbol, None)
+        self._mind_money.pop(symbol, None)
+        if looked is None:
+            self._unsteady[symbol] = line
+        elif looked.minds_money:
+            self._mind_money[symbol] = line
         moment_ms = FAR
         if line.symbol in self._stops.shadows:
             seen = cursor.seen

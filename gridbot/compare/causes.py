@@ -11,6 +11,7 @@ Each cause is decided by evidence of the side that lacks the fill, or has it lat
 | `latency` | its order was on its way, came there within 5 s after the fill, or was withdrawn within 5 s before it |
 | `unexplained` | nothing of that |
 
+Where nothing of that is, a side that ordered elsewhere as it saw another price is a case of `latency` (`seen_prices`).
 What is unexplained may be of ladders that went different ways, by `anchor` or by an earlier difference (`ladder_ways`).
 """
 

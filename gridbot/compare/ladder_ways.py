@@ -20,6 +20,7 @@ __all__ = ["ANCHOR", "LATE_MS", "Cause", "Difference", "Snapshot", "apart", "cau
 LATE_MS: Final = 5_000
 """From a fill to the record of the ladder that it moved: its way to the worker, and a second."""
 ANCHOR: Final = "anchor"
+LATENCY: Final = "latency"
 FOLLOWS: Final = "follows from "
 RECORDED_MS: Final = 1_000
 """From a change of a ladder to its record, at most."""
@@ -98,12 +99,16 @@ def causes_with_roots(
     differences: Sequence[Difference],
     ladders_apart: Mapping[str, Sequence[tuple[int, int | None]]],
     around: Callable[[str, int], str | None] = lambda _strategy, _at_ms: None,
+    seen: Mapping[int, str] | None = None,
 ) -> list[Cause]:
     """The cause of each difference, in their order. What has no cause of its own, and came while the ladders of its
     strategy were apart, follows from the difference that parted them; its cause is `follows from` that one's. So does
     another size from the difference before it. Where no difference came before they parted, the first one stands for
-    that, and the others follow from it: by `anchor` where `around` a strategy and a time (ms UTC) has words for it."""
-    found = [(each.cause, each.words) for each in differences]
+    that, and the others follow from it: by `anchor` where `around` a strategy and a time (ms UTC) has words for it.
+
+    `seen`: words for differences, by number, that are of another price that one side saw (`latency`), where they follow
+    from none."""
+    found, seen = [(each.cause, each.words) for each in differences], seen or {}
     roots: list[int | None] = [None] * len(differences)
     earlier: dict[str, list[int]] = defaultdict(list)
     parted: dict[tuple[str, int], int] = {}
@@ -117,6 +122,8 @@ def causes_with_roots(
                 root = parted.setdefault((each.strategy, since), number)
             if root is not None and root != number:
                 root = root if roots[root] is None else roots[root]
+            elif number in seen:
+                root, found[number] = None, (LATENCY, seen[number])
             elif root == number:
                 root, words = None, around(each.strategy, max(each.at_ms, since or 0))
                 found[number] = (ANCHOR, words) if words else found[number]

@@ -86,6 +86,13 @@ class StoreSide:
             GROUP BY symbol, direction, side, {_ORDER}""")
         return " UNION ALL ".join(parts)
 
+    def placed(self, since: datetime, until: datetime) -> str:
+        """(symbol, direction, side, ms UTC, price, the last price that it saw) of each order that it decided on."""
+        return f"""
+            SELECT symbol, direction, side, epoch_ms({_AT}) AS at_ms, price, last_price FROM intents
+            WHERE {self._whose} AND action = 'place' AND verdict <> 'refused' AND {_within(_AT, since, until)}
+            ORDER BY at_ms, seq"""
+
     def refusals(self, since: datetime, until: datetime) -> str:
         """What the gate refused it, the first of each series: rows of the same columns, as `refused`."""
         return f"""

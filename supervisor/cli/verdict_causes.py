@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from gridbot.compare.causes import CAUSES, Event, Hold, cause_of, missing_in
 from gridbot.compare.difference_words import difference
 from gridbot.compare.ladder_ways import Cause, Difference, Snapshot, apart, causes_with_roots, other_anchor
 from gridbot.compare.pair_tables import SIDES
+from gridbot.compare.seen_prices import Placed, saw_another_price
 from gridbot.compare.store_side import DECISIONS, FILLS, AccountSide
 from supervisor.cli.compare_report import CauseSum
 from supervisor.store.query import Query
@@ -55,10 +57,14 @@ def causes_of(
         return []
     prices = {row["price"] for row in rows}
     events = {name: _events(query, side, records, prices) for query, name in zip(queries, SIDES, strict=True)}
+    placed = {name: _placed(query, side, records) for query, name in zip(queries, SIDES, strict=True)}
     here, there = (_ladders(query, side, records) for query in queries)
     found = []
-    for row in rows:
+    seen = {}
+    for number, row in enumerate(rows):
         strategy = strategy_of.get(row["symbol"], "")
+        if said := _seen(row, placed):
+            seen[number] = said
         cause, words = _own_cause(row, events, [*records.holds.get("", ()), *records.holds.get(strategy, ())])
         moment_ms = min(filter(None, (_ms(row["here_at"]), _ms(row["there_at"]))))
         found.append(
@@ -68,6 +74,7 @@ def causes_of(
         found,
         {name: apart(here.get(name, ()), there.get(name, ())) for name in here},
         lambda name, at_ms: other_anchor(here.get(name, ()), there.get(name, ()), at_ms),
+        seen,
     )
 
 
@@ -93,6 +100,26 @@ def _own_cause(
         return "unexplained", f"another {row['outcome']}"
     level = (row["symbol"], row["direction"], row["side"], row["price"])
     return cause_of(missing, events[missing.of].get(level, ()), held if missing.of == "here" else ())
+
+
+def _seen(row: Mapping[str, Any], placed: Mapping[str, Mapping[Any, Sequence[Placed]]]) -> str | None:
+    """In words, where the side that lacks a fill ordered elsewhere, by another price, when the other one ordered."""
+    missing = missing_in(row["outcome"], _ms(row["here_at"]), _ms(row["there_at"]))
+    if missing is None:
+        return None
+    leg, [other] = (row["symbol"], row["direction"], row["side"]), {*SIDES} - {missing.of}
+    orders = placed[other].get(leg, ())
+    at = bisect_right(orders, missing.at_ms, key=lambda each: each.at_ms)
+    order = next((orders[number] for number in range(at - 1, -1, -1) if orders[number].price == row["price"]), None)
+    return order and saw_another_price(order, placed[missing.of].get(leg, ()))
+
+
+def _placed(query: Query, side: AccountSide, records: DayRecords) -> dict[tuple[str, str, str], list[Placed]]:
+    """The orders that a side decided on, by symbol, leg and side, sorted by time."""
+    found: dict[tuple[str, str, str], list[Placed]] = defaultdict(list)
+    for symbol, direction, to, *order in query.ask(side.placed(records.since, records.until)).rows:
+        found[symbol, direction, to].append(Placed(*order))
+    return found
 
 
 def _ladders(query: Query, side: AccountSide, records: DayRecords) -> dict[str, list[Snapshot]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -48,3 +49,20 @@ def test_prices_are_fresh_while_the_oldest_newest_one_is():
         assert not run.drive.are_fresh(7)
         run.until(9_251)
         assert run.drive.are_fresh(7)
+
+
+@pytest.mark.parametrize(("balance", "again"), [("10000", []), ("9999", [ETH])])
+def test_after_another_balance_only_what_may_follow_from_it_is_looked_at_again(balance, again):
+    """A cap refuses levels of one strategy, whose sizes are asked about again; the other one has all that it wants."""
+    days = day_of([50_000] * 60), day_of([3_000] * 60, symbol=ETH)
+    capped = {"strat_id": "eth", "symbol": ETH, "amount": "q0.1", "caps": {"max_open_orders": 2}}
+    with driven(config_of({}, capped), days, Options()) as run:
+        run.until(30_000)
+        prices, wallet = run.drive._at_worker, run.venue.wallet()
+        prices.happened()
+        prices.look()
+        before = {symbol: prices._by_symbol[symbol].looked for symbol in (BTC, ETH)}
+        run.worker._on_wallet(replace(wallet, wallet_balance=Decimal(balance), exchange_ts=wallet.exchange_ts + 1), "")
+        prices.happened()
+        prices.look()
+        assert [symbol for symbol in (BTC, ETH) if prices._by_symbol[symbol].looked is not before[symbol]] == again

@@ -70,6 +70,18 @@ def test_ladders_that_parted_by_another_anchor_have_it_as_the_cause_of_the_first
     assert asked == [("btc", 20_900)], "where they are known to be apart"
 
 
+def test_another_price_that_one_side_saw_counts_where_nothing_came_before_and_others_follow_from_it():
+    rows = [difference(20_600), difference(20_000), difference(40_000), difference(1_000, "queue"), difference(2_000)]
+    found = causes_with_roots(rows, {"btc": [(1_500, 3_000), (20_100, 30_000)]}, seen=dict.fromkeys(range(5), "saw"))
+    assert [cause[:2] for cause in found] == [
+        ("follows from latency", "unexplained 20000 (words of 20600)"),
+        ("latency", "saw"),
+        ("latency", "saw"),
+        ("queue", "words of 1000"),
+        ("follows from queue", "queue 1000 (words of 2000)"),
+    ]
+
+
 def test_another_size_follows_from_the_difference_before_it():
     resized = Difference(9_000, "btc", "unexplained", "another size", "size", resized=True)
     for before, cause in ((difference(1_000, "latency"), "follows from latency"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 
-from tests.house.source import MODULES, tree
+from tests.house.source import MODULES, tree, walk
 
 FACING_OUTSIDE = (
     *("gridbot.bybit", "gridbot.commands", "gridbot.compare", "gridbot.config", "gridbot.doors", "gridbot.paper.api"),
@@ -59,7 +59,7 @@ OWN: dict[str, tuple[int, str]] = {
 def _raw_readings(module: str) -> int:
     """Calls that make a number of something that is not written there, or ask whether a text is one."""
     found = 0
-    for node in ast.walk(tree(module)):
+    for node in walk(tree(module)):
         if not isinstance(node, ast.Call):
             continue
         if isinstance(node.func, ast.Name) and node.func.id in READERS:
@@ -84,7 +84,7 @@ def test_json_of_others_has_an_end() -> None:
         module
         for module in MODULES
         if _faces_outside(module) and module != "gridbot.doors.bounded_json"
-        for node in ast.walk(tree(module))
+        for node in walk(tree(module))
         if isinstance(node, ast.Attribute)
         and node.attr in ("loads", "load")
         and isinstance(node.value, ast.Name)

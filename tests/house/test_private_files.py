@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 
-from tests.house.source import MODULES, tree
+from tests.house.source import MODULES, tree, walk
 
 # Modules that make some in another way, each with its reason.
 OTHERS = {
@@ -30,16 +30,19 @@ def _makes(node: ast.Call) -> bool:
     return name == "open" and any(set(text) & set("wax") and set(text) <= set("rwaxbt+") for text in texts)
 
 
-def _makers() -> Iterator[str]:
-    for module in MODULES:
-        for node in ast.walk(tree(module)):
-            if isinstance(node, ast.Call) and _makes(node):
-                yield f"{module}:{node.lineno}"
+@cache
+def _makers() -> tuple[str, ...]:
+    """Module and line of each call that makes one."""
+    return tuple(
+        f"{module}:{node.lineno}"
+        for module in MODULES
+        for node in walk(tree(module))
+        if isinstance(node, ast.Call) and _makes(node)
+    )
 
 
 def test_files_and_directories_are_made_in_one_way() -> None:
-    found = list(_makers())
-    assert [place for place in found if place.partition(":")[0] not in OTHERS] == []
+    assert [place for place in _makers() if place.partition(":")[0] not in OTHERS] == []
 
 
 def test_no_exception_is_stale() -> None:

@@ -204,7 +204,7 @@ def test_a_damaged_file_of_holds_does_not_lift_a_pause() -> None:
 
 def test_tasks_that_outlive_a_stop_are_found(tmp_path: Any) -> None:
     plan = Plan(5, 30.0, False, (fault(FaultKind.RESTART, 20.0),))
-    run = Run(plan, tmp_path, Trace(on=False))
+    run = Run(plan, tmp_path, Trace(on=False), until=("bounded",))  # else ten minutes until it rests
     life_of = run.stage.begin_life
 
     kept: list[asyncio.Task[None]] = []
