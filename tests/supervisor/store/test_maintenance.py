@@ -25,7 +25,7 @@ from supervisor.cli import maintenance_commands
 from supervisor.store import maintenance, parquet_export, writers_turn
 from supervisor.store.damage_scan import DamageScan
 from supervisor.store.writer import Writer, WriterSpec
-from supervisor.store.writer_process import HELD_WAIT_S, Beat
+from supervisor.store.writer_process import HELD_WAIT_S, READERS_S, Beat
 from tests.case_table import case_table
 from tests.fork_server import run_program
 from tests.store.kit import WAIT_S, execution, hold, make_recorder, record_executions, rows, sequences, ticker, writing
@@ -418,4 +418,24 @@ def test_pairs_follow_a_burst_at_once_where_somebody_reads(
         reader.wait()
     assert beat.flush() == 0
     assert writer.state.unmatched <= 4 if is_read else writer.state.unmatched > before
+    writer.close()
+
+
+def test_a_burst_is_written_before_its_pairs_are_matched(tmp_path: Path) -> None:
+    """Also where the writer has caught up for a moment: it neither waits for the next beat nor matches meanwhile."""
+    recorder = make_recorder(tmp_path, segment_bytes=4000)
+    for number in range(1, 20):
+        record_executions(recorder, [number])
+    writer = Writer(WriterSpec(tmp_path, (), max_rows=5), {})
+    beat = Beat(writer, DamageScan(writer.database, 0.0), math.inf)
+    while beat.flush() == 0:
+        assert beat.next_match == math.inf
+    record_executions(recorder, [20, 21])
+    recorder.close()
+    pauses = [beat.flush(), beat.flush()]
+    assert (pauses, writer.state.rows) == ([READERS_S, READERS_S], 21), "two of five, and a look that finds nothing"
+    assert writer.state.unmatched
+    assert beat.next_match == math.inf
+    assert beat.flush() > READERS_S
+    assert beat.next_match < math.inf
     writer.close()
