@@ -122,8 +122,10 @@ def compare(
     ticks: Mapping[str, Decimal],
     tolerance: Tolerance,
     reach: Reach,
+    span: tuple[int, int] = (0, 1 << 62),
 ) -> Outcome:
-    """Pair the rows of two sides and make the tables `compared` and `compared_levels`.
+    """Pair the rows of two sides and make the tables `compared` and `compared_levels`, of rows in the span (ms UTC, its
+    end not included) and of what outside belongs to them.
 
     `directory` is for files in between. `ticks` has the tick size of each symbol, as far as it is known; otherwise it
     is the largest that all prices are whole multiples of.
@@ -137,7 +139,7 @@ def compare(
     con.execute("CREATE TEMP TABLE pairs (here BIGINT, there BIGINT)")
     _keep(con, directory / "pairs.csv", row_pairs(_fetched(con, in_levels()), reach.time_ms))
     _keep(con, directory / "near.csv", near_pairs(_fetched(con, lonely()), reach.time_ms, reach.near))
-    con.execute(compared(tolerance, reach))
+    con.execute(compared(tolerance, reach, *span))
     con.execute(LEVEL_VIEW)
     return _outcome(con)
 

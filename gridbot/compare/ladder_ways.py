@@ -50,7 +50,8 @@ Snapshots = Sequence[Snapshot]
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A fill that the sides do not share: when (ms UTC), of which strategy, its cause and that in words, and what it is
-    called when another follows from it. `resized`: both have it, of another size."""
+    called when another follows from it. `resized`: both have it, of another size. `alone`: the only side that has it,
+    in which `leg`, and whether it `opens` that."""
 
     at_ms: int
     strategy: str
@@ -58,6 +59,9 @@ class Difference:
     words: str
     name: str
     resized: bool = False
+    alone: str = ""
+    leg: str = ""
+    opens: bool = False
 
 
 def apart(here: Snapshots, there: Snapshots) -> list[tuple[int, int | None]]:
@@ -103,8 +107,9 @@ def causes_with_roots(
 ) -> list[Cause]:
     """The cause of each difference, in their order. What has no cause of its own, and came while the ladders of its
     strategy were apart, follows from the difference that parted them; its cause is `follows from` that one's. So does
-    another size from the difference before it. Where no difference came before they parted, the first one stands for
-    that, and the others follow from it: by `anchor` where `around` a strategy and a time (ms UTC) has words for it.
+    another size from the difference before it, and a close of what one side alone has opened from that opening. Where
+    no difference came before they parted, the first one stands for that, and the others follow from it: by `anchor`
+    where `around` a strategy and a time (ms UTC) has words for it.
 
     `seen`: words for differences, by number, that are of another price that one side saw (`latency`), where they follow
     from none."""
@@ -148,6 +153,11 @@ def _root(differences: Sequence[Difference], before: Sequence[int], each: Differ
     """The number of the difference that another follows from, among those `before` it, sorted by time."""
     if each.resized:  # sizes are made of positions and wallet, which the newest difference has parted
         return before[-1] if before else None
+    if each.alone and not each.opens:
+        for number in reversed(before):
+            opening = differences[number]
+            if opening.opens and (opening.alone, opening.leg) == (each.alone, each.leg):
+                return number
     if since is None:
         return None
     place = bisect_right(before, since, key=lambda number: differences[number].at_ms)

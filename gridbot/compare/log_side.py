@@ -11,10 +11,11 @@ import duckdb
 
 from gridbot.compare.log_map import LogMap
 from gridbot.compare.log_reader import Reading, read_log
+from gridbot.compare.pair_tables import AT_ONCE
 from gridbot.private_files import open_private
 from gridbot.store.schema import quote
 
-__all__ = ["COUNT_UNKNOWN", "SPAN", "load_log", "log_money", "log_rows"]
+__all__ = ["COUNT_UNKNOWN", "SPAN", "leave_out_resting", "load_log", "log_money", "log_rows"]
 
 _COLUMNS: Final = {
     "line": "BIGINT",
@@ -30,7 +31,10 @@ _COLUMNS: Final = {
     "realised_pnl": "DECIMAL(38, 12)",
 }
 
-SPAN: Final = "SELECT min(at_ms), max(at_ms) FROM log_rows"
+SPAN: Final = """
+    SELECT min(at_ms), max(at_ms), CASE WHEN bool_and(at_ms % 60000 = 0) THEN 60000
+        WHEN bool_and(at_ms % 1000 = 0) THEN 1000 ELSE 1 END FROM log_rows"""
+"""Its first and last time, and how long each of its times is (ms): what happened at 26:40 may have at 26:40.9."""
 COUNT_UNKNOWN: Final = "SELECT count(*) FROM log_rows WHERE price IS NULL OR symbol IS NULL OR side IS NULL"
 """Cancels of orders that the log does not place."""
 
@@ -66,12 +70,32 @@ def log_rows(symbols: Collection[str], since_ms: int, until_ms: int, kinds: Coll
     columns = "symbol, direction, side, price"
     resting = f"""
         UNION ALL
-        SELECT 'place', {columns}, {since_ms}, arg_max(qty, line), 'rested before', arg_max(id, line), NULL, NULL
+        SELECT 'place', {columns}, {since_ms}, arg_max(qty, line), {quote(AT_ONCE)}, arg_max(id, line), NULL, NULL
         FROM log_rows WHERE {known} AND at_ms < {since_ms} GROUP BY {columns} HAVING arg_max(what, line) = 'place'"""
     return f"""
         SELECT what, {columns}, at_ms, qty, '' AS reason, id, fee, realised_pnl FROM log_rows
         WHERE {known} AND at_ms >= {since_ms} AND at_ms < {until_ms} AND what IN ({_listed(kinds)})
         {resting if "place" in kinds else ""}"""
+
+
+def leave_out_resting(con: duckdb.DuckDBPyConnection, ours: str) -> tuple[str, int]:
+    """The rows of `ours` (a statement) without orders that rested before the log begins, and how many those are, where
+    the log begins in the middle: it cancels orders, or has fills at their levels, that it does not place.
+
+    Otherwise all of them, and 0: then its first ladder is in it.
+    """
+    rested = f"what = 'place' AND reason = {quote(AT_ONCE)}"
+    resting = f"(SELECT * FROM ({ours}) WHERE {rested})"
+    level = "symbol = said.symbol AND side = said.side AND price = said.price"
+    [(is_midway, count)] = con.execute(f"""
+        SELECT ({COUNT_UNKNOWN}) > 0 OR EXISTS (
+            FROM log_rows AS said WHERE what = 'fill' AND EXISTS (FROM {resting} WHERE {level}) AND NOT EXISTS (
+                FROM log_rows AS earlier WHERE earlier.what = 'place' AND {level} AND earlier.line < said.line)),
+            (SELECT count(*) FROM {resting})""").fetchall()
+    if not is_midway or not count:
+        return ours, 0
+    ends = f"what = 'cancel' AND id IN (SELECT id FROM {resting})"
+    return f"SELECT * FROM ({ours}) WHERE NOT coalesce({rested}, false) AND NOT ({ends})", count
 
 
 def log_money(symbols: Collection[str], since_ms: int, until_ms: int) -> str:

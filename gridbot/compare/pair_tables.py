@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Callable, Collection
+from typing import Any, Final
 
 from gridbot.compare.tolerances import Reach, Tolerance
 from gridbot.store.schema import quote
 
 __all__ = [
+    "AT_ONCE",
     "LEVELS",
     "LEVEL_VIEW",
     "OUTCOMES",
     "SIDES",
     "compared",
+    "edged",
     "events",
     "in_levels",
     "lonely",
@@ -24,7 +26,17 @@ SIDES: Final = ("here", "there")
 OUTCOMES: Final = ("same", "only_here", "only_there", "price", "size", "time")
 """What may become of a row; a pair that differs in several ways counts as the first of price, size, time."""
 
+AT_ONCE: Final = "rested before"
+"""Reason of an order that rested when a span begins, and counts as placed then."""
+
 _LEVEL: Final = "what, symbol, direction, side, ticks"
+
+
+def edged(rows: Callable[[Any, Any], str], since: Any, until: Any, edge: Any) -> str:
+    """Statement of the rows of a span, and of those up to `edge` before and behind it: `compared` takes them for the
+    other half of a pair, and for nothing else. `rows`: statement of the rows from a time to another."""
+    around = " UNION ALL ".join((rows(since - edge, since), rows(until, until + edge)))
+    return f"{rows(since, until)} UNION ALL SELECT * FROM ({around}) WHERE reason IS DISTINCT FROM {quote(AT_ONCE)}"
 
 
 def rows_of(side: str, source: str, without_direction: Collection[str]) -> str:
@@ -86,8 +98,9 @@ def events(side: str, refusals: str | None) -> str:
         GROUP BY ALL"""
 
 
-def compared(tolerance: Tolerance, reach: Reach) -> str:
-    """The table of all rows, in pairs and alone."""
+def compared(tolerance: Tolerance, reach: Reach, since_ms: int, until_ms: int) -> str:
+    """The table of all rows, in pairs and alone, of which one is from `since_ms` on and before `until_ms`."""
+    within = " OR ".join(f"({side}_ms >= {since_ms} AND {side}_ms < {until_ms})" for side in SIDES)
     return f"""
         CREATE TABLE compared AS
         WITH found AS (
@@ -115,7 +128,7 @@ def compared(tolerance: Tolerance, reach: Reach) -> str:
             round(CASE WHEN there_ms IS NULL THEN here_worth WHEN here_ms IS NULL THEN there_worth
                 ELSE abs(here_worth - there_worth) END, 8) AS worth,
             here_fee, there_fee, here_realised, there_realised, why, here_reason, there_reason, here_id, there_id
-        FROM judged ORDER BY at_ms, what, symbol, direction, side, price"""
+        FROM judged WHERE {within} ORDER BY at_ms, what, symbol, direction, side, price"""
 
 
 def _columns(side: str, rows: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from gridbot.compare.pair_tables import AT_ONCE
 from gridbot.store.schema import quote
 
 __all__ = ["DECISIONS", "FILLS", "KNOWN", "AccountSide", "StoreSide"]
@@ -67,7 +68,7 @@ class StoreSide:
                 CAST(NULL AS DECIMAL(38, 12)) AS fee, CAST(NULL AS DECIMAL(38, 12)) AS realised_pnl
             FROM intents WHERE {self._whose} AND verdict <> 'refused' AND {_within(_AT, since, until)}""")
             parts.append(f"""
-            SELECT 'place', symbol, direction, side, price, {begin}, arg_max(qty, seq), 'rested before',
+            SELECT 'place', symbol, direction, side, price, {begin}, arg_max(qty, seq), {quote(AT_ONCE)},
                 arg_max(id, seq), NULL, NULL
             FROM (
                 SELECT seq, action AS what, symbol, direction, side, price, qty, order_link_id AS id, {_AT} AS moment

@@ -18,6 +18,9 @@ __all__ = ["Backtest", "backtest_from", "tried_beside"]
 _WHOM: Final = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d )?([^: ]+): ", re.ASCII).match
 """Of a warning: what it is about, after the time at which an operator would have been told."""
 
+NOT_TRADING: Final = frozenset({"storage", "supervisor", "web"})
+"""Sections of a configuration that change nothing in a backtest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
@@ -63,9 +66,18 @@ def _whom(warning: str) -> str:
     return found[1] if found else ""
 
 
-def tried_beside(run: Backtest, others: Iterable[Backtest]) -> int:
-    """How many other runs cover some of the same days with other settings: what a choice may have been made of."""
-    return sum(1 for other in others if other.name != run.name and _overlap(run, other) and other.config != run.config)
+def tried_beside(run: Backtest, others: Iterable[Backtest], account: str) -> int:
+    """How many other runs of an account cover some of the same days with other settings of what trades: what a choice
+    may have been made of. A run that says nothing of the account is none.
+    """
+    mine = _trading(run, account)
+    beside = (other for other in others if other.name != run.name and account in other.config and _overlap(run, other))
+    return sum(1 for other in beside if _trading(other, account) != mine)
+
+
+def _trading(run: Backtest, account: str) -> Any:
+    found = run.config.get(account)
+    return {key: found[key] for key in found.keys() - NOT_TRADING} if isinstance(found, dict) else found
 
 
 def _overlap(one: Backtest, other: Backtest) -> bool:

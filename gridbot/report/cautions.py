@@ -298,10 +298,11 @@ def _backtest(backtest: Backtest, tried: int) -> Iterator[Caution]:
         "better here than they will be: judge them by days that were not used for choosing.",
     )
     if tried:
-        runs = f"{count(tried)} other backtest{'' if tried == 1 else 's'}"
+        runs = "1 other backtest" if tried == 1 else f"{count(tried)} other backtests"
+        verb = "covers" if tried == 1 else "cover"
         yield Caution(
             WARN,
-            f"Chosen on the same days? {runs} with other settings cover some of them",
+            f"Chosen on the same days? {runs} with other settings {verb} some of them",
             "The best of several looks better than it is: part of its lead is chance, which will not come again.",
         )
     alerts = [word for word in backtest.warnings if _TIMED(word)]

@@ -7,14 +7,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from gridbot.commands.wording import counted
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line
 from supervisor.cli.compare_options import Asked, comparison_options, plain, result_file
@@ -132,7 +134,13 @@ def _of_stores(queries: Sequence[Query], names: Sequence[str], directory: Path, 
         taken
         for number, (query, _) in enumerate(groups)
         for taken in take(
-            query, [fact.side for fact in found[number]], since, until, asked.kinds, directory / f"{number}.parquet"
+            query,
+            [fact.side for fact in found[number]],
+            since,
+            until,
+            asked.kinds,
+            directory / f"{number}.parquet",
+            _edge(asked),
         )
     )
     ticks = {symbol: tick for fact in facts for symbol, tick in fact.ticks.items() if tick is not None}
@@ -194,7 +202,8 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - times of the records are 
 
 def _of_log(query: Query, here: str, log: Path, meaning: LogMap, directory: Path, asked: Asked) -> CompareReport:
     from gridbot.compare.comparison import Money, Source, working
-    from gridbot.compare.log_side import COUNT_UNKNOWN, SPAN, load_log, log_money, log_rows
+    from gridbot.compare.log_side import COUNT_UNKNOWN, SPAN, leave_out_resting, load_log, log_money, log_rows
+    from gridbot.compare.pair_tables import edged
     from supervisor.store.compared_sides import facts_of, take
 
     [facts] = facts_of(query, [here])
@@ -202,25 +211,28 @@ def _of_log(query: Query, here: str, log: Path, meaning: LogMap, directory: Path
     with result_file(asked.into) as into, working(directory, asked.limits.memory, into) as con:
         with _readable(log):
             reading = load_log(con, directory, log, meaning)
-        [(first_ms, last_ms)] = con.execute(SPAN).fetchall()
+        [(first_ms, last_ms, each_ms)] = con.execute(SPAN).fetchall()
         last_ms = max(filter(None, (last_ms, reading.last_ms)), default=None)
         if last_ms is None:
             told = f"expected orders or times in {log}, found none in {reading.lines} lines; does the map fit?"
             raise CommandError(f"nothing to compare: {told}", ExitCode.NOTHING)
-        since, until = _span(asked, [facts.first, _moment(first_ms)], [facts.alive, _moment(last_ms)])
+        since, until = _span(asked, [facts.first, _moment(first_ms)], [facts.alive, _moment(last_ms + each_ms - 1)])
         span = (_ms(since), _ms(until))
         symbols = list(facts.ticks)
-        [(ours, our_money)] = take(query, [facts.side], since, until, kinds, directory / "rows.parquet")
+        edge = _edge(asked)
+        [(ours, our_money)] = take(query, [facts.side], since, until, kinds, directory / "rows.parquet", edge)
+        rows, resting = leave_out_resting(con, ours.rows)
         [sums] = con.execute(log_money(symbols, *span)).fetchall()
         [(unknown,)] = con.execute(COUNT_UNKNOWN).fetchall()
         others = con.execute("SELECT DISTINCT symbol FROM log_rows WHERE symbol IS NOT NULL").fetchall()
         notes = [
             *_notes(facts),
-            *_log_notes(log, reading, unknown, sorted({symbol for (symbol,) in others} - set(symbols))),
+            *_log_notes(log, reading, unknown, resting, sorted({symbol for (symbol,) in others} - set(symbols))),
             *(f"the map says nothing of a {kind}" for kind in asked.kinds if kind not in kinds),
         ]
         ticks = {symbol: tick for symbol, tick in facts.ticks.items() if tick is not None}
-        sources = (ours, Source(log_rows(symbols, *span, kinds)))
+        theirs = edged(partial(log_rows, symbols, kinds=kinds), *span, edge // MILLISECOND)
+        sources = (replace(ours, rows=rows), Source(theirs))
         sides = Sides((here, log.name), since, until, sources, (our_money, Money(*sums)), ticks, notes)
         return _finish(con, sides, directory, asked)
 
@@ -236,7 +248,7 @@ def _readable(path: Path) -> Iterator[None]:
         raise CommandError(f"expected a file to read, got {path}: {error.strerror}", ExitCode.USAGE) from None
 
 
-def _log_notes(log: Path, reading: Reading, unknown: int, others: Sequence[str]) -> Iterator[str]:
+def _log_notes(log: Path, reading: Reading, unknown: int, resting: int, others: Sequence[str]) -> Iterator[str]:
     if not reading.rows:
         first = f"; the first is: {reading.first_other}" if reading.first_other else ""
         yield one_line(f"none of the {reading.lines} lines of {log.name} is what the map looks for{first}")
@@ -246,10 +258,17 @@ def _log_notes(log: Path, reading: Reading, unknown: int, others: Sequence[str])
         yield f"the last line of {log.name} is being written, and was left out"
     if unknown:
         yield f"{unknown} cancels name orders that {log.name} does not place, and were left out"
+    if resting:
+        yield f"{log.name} begins in the middle: {counted(resting, 'order')} that rested here before were left out"
     if others:
         yield one_line(f"rows of other symbols were left out: {', '.join(others[:10])}")
     if reading.without_direction:
         yield "the log does not say whether an order is long or short: levels are compared by side and price"
+
+
+def _edge(asked: Asked) -> timedelta:
+    """How far outside a span the other half of a pair may be that is the same."""
+    return min(timedelta(seconds=float(asked.tolerance.time)), timedelta(milliseconds=asked.reach.time_ms))
 
 
 def _ms(moment: datetime) -> int:
@@ -280,7 +299,15 @@ def _finish(con: Any, sides: Sides, directory: Path, asked: Asked) -> CompareRep
     until = time.monotonic() + asked.limits.timeout_s
     outcome = call(
         con,
-        lambda: pair_up(con, directory, sides.sources, sides.ticks, asked.tolerance, asked.reach),
+        lambda: pair_up(
+            con,
+            directory,
+            sides.sources,
+            sides.ticks,
+            asked.tolerance,
+            asked.reach,
+            (_ms(sides.since), _ms(sides.until)),
+        ),
         until=until,
     )
     notes = list(sides.notes)

@@ -184,7 +184,7 @@ def _figures(
         raise click.UsageError(f"--strategy: expected {there}, got {one_line(strategy)!r}{meant}")
     statements = asking.questions(asked, 1 if strategy else len(strategies))
     answers = records.ask([*statements.values()])
-    tried = 0 if backtest is None else tried_beside(backtest, _other_backtests(records.source))
+    tried = 0 if backtest is None else tried_beside(backtest, _other_backtests(records.source), name)
     facts = facts_from(dict(zip(statements, answers, strict=True)))
     if not facts.has_something():
         raise _nothing(name, first, last)

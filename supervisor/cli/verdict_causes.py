@@ -68,7 +68,17 @@ def causes_of(
         cause, words = _own_cause(row, events, [*records.holds.get("", ()), *records.holds.get(strategy, ())])
         moment_ms = min(filter(None, (_ms(row["here_at"]), _ms(row["there_at"]))))
         found.append(
-            Difference(moment_ms, strategy, cause, words, difference({**row, "why": ""}), row["outcome"] == "size")
+            Difference(
+                moment_ms,
+                strategy,
+                cause,
+                words,
+                difference({**row, "why": ""}),
+                resized=row["outcome"] == "size",
+                alone=row["outcome"].removeprefix("only_") if row["outcome"] in ("only_here", "only_there") else "",
+                leg=f"{row['symbol']} {row['direction']}",
+                opens=(row["direction"] == "long") == (row["side"] == "Buy"),
+            )
         )
     return causes_with_roots(
         found,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from gridbot.commands.wording import did_you_mean, one_of
 from gridbot.compare.comparison import Money, Source
+from gridbot.compare.pair_tables import edged
 from gridbot.compare.store_side import KNOWN, StoreSide
 from gridbot.orders.ids import parse
 from gridbot.store.schema import quote
@@ -52,17 +53,24 @@ def facts_of(query: Query, names: Sequence[str]) -> list[Facts]:
 
 
 def take(
-    query: Query, sides: Sequence[StoreSide], since: datetime, until: datetime, kinds: Sequence[str], file: Path
+    query: Query,
+    sides: Sequence[StoreSide],
+    since: datetime,
+    until: datetime,
+    kinds: Sequence[str],
+    file: Path,
+    edge: timedelta = timedelta(0),
 ) -> list[tuple[Source, Money]]:
-    """Copy their rows into the Parquet file `file`: how they are read from there, and the sums of each.
+    """Copy their rows, and those up to `edge` around the span, into the Parquet file `file`: how they are read from
+    there, and the sums of each in the span.
 
     Raise SqlFailed.
     """
     span = (since, until)
-    parts = [
-        f"SELECT {number} AS of, * FROM ({side.rows(*span, tuple(kinds))} UNION ALL {side.refusals(*span)})"
-        for number, side in enumerate(sides)
-    ]
+    parts = []
+    for number, side in enumerate(sides):
+        rows = edged(lambda begin, end, side=side: side.rows(begin, end, tuple(kinds)), since, until, edge)  # type: ignore[misc]
+        parts.append(f"SELECT {number} AS of, * FROM ({rows} UNION ALL {side.refusals(*span)})")
     query.write_parquet(" UNION ALL ".join(parts), file)
     answers = ask_all(query.data_dir, [side.money(*span) for side in sides], query.limits)
     found = []

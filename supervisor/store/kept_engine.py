@@ -14,6 +14,7 @@ import atexit
 import contextlib
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,16 @@ import duckdb
 
 from gridbot.store.reading import attach, database_path, lock
 from gridbot.store.schema import quote
+from supervisor.store.writers_turn import WritersTurn
 
 __all__ = ["Opened", "close_idle", "opened"]
 
 IDLE: Final = 2
 """Engines that wait for the next question, at most: `compare` asks two files in turns."""
+HELD_S: Final = 1.0
+"""After so long with the same records, in one question or in many, they are left to a running writer."""
+_turns: Final = defaultdict[Path, WritersTurn](lambda: WritersTurn(HELD_S))
+"""By database file."""
 _RECORDS: Final = "records"
 _BESIDE: Final = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 """What DuckDB opens of a database file: itself and its logs. A locked engine may open nothing else."""
@@ -89,17 +95,19 @@ atexit.register(close_idle)
 def opened(data_dir: Path, settings: dict[str, str], *, wait_s: float) -> Iterator[Opened]:
     """The records as the default schema of a new connection that can open no other file and change no settings.
 
-    Waits for the file, and raises, as `gridbot.store.reading.connect`. `settings` are DuckDB's, for the whole engine.
-    An engine that something failed in is not used again.
+    Waits for the file, and raises, as `gridbot.store.reading.connect`; leaves it to a running writer now and then.
+    `settings` are DuckDB's, for the whole engine. An engine that something failed in is not used again.
     """
     path = database_path(data_dir)
     key: _Key = (str(path), str(path.absolute()), tuple(sorted(settings.items())))
+    turn = _turns[path.absolute()]
+    turn.leave()
     engine = _idle.take(key) or _made(path, settings)
     try:
-        attach(engine, data_dir, _RECORDS, timeout_s=wait_s)
-        connection = engine.cursor()
-        connection.execute(f"USE {_RECORDS}")
-        yield Opened(connection, engine)
+        with turn.count(attach(engine, data_dir, _RECORDS, timeout_s=wait_s)):
+            connection = engine.cursor()
+            connection.execute(f"USE {_RECORDS}")
+            yield Opened(connection, engine)
     except BaseException:
         _close(engine)
         raise

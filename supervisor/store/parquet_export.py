@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from gridbot.store.database import spill_directory
 from gridbot.store.reading import attach, database_path, names_in
 from gridbot.store.row_contexts import CONTEXT_TABLE
 from gridbot.store.schema import quote
+from supervisor.store.writers_turn import WritersTurn
 
 __all__ = ["Exported", "export"]
 
@@ -26,9 +26,7 @@ MANIFEST: Final = "manifest.json"
 _RECORDS: Final = "records"
 """Name of the database inside the engine."""
 HELD_S: Final = 0.3
-"""After so long with the file, in one piece or in many, it is left alone for `REST_S`: a writer that finds it held
-looks again each quarter of a second, and would not find it free between two files."""
-REST_S: Final = 0.3
+"""After so long with the database it is left to a running writer (`writers_turn`)."""
 
 
 @dataclass(slots=True)
@@ -88,24 +86,20 @@ class _Records:
 
     def __init__(self, engine: duckdb.DuckDBPyConnection, data_dir: Path, wait_s: float) -> None:
         self._engine, self._data_dir, self._wait_s = engine, data_dir, wait_s
-        self._had_s = 0.0
-        """Seconds with the file since it was left alone."""
+        self._turn = WritersTurn(HELD_S)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """The records as they are now, in this block only. Raises as `attach`."""
-        if self._had_s >= HELD_S:
-            time.sleep(REST_S)
-            self._had_s = 0.0
-        since = attach(self._engine, self._data_dir, _RECORDS, timeout_s=self._wait_s)
-        try:
-            self._engine.execute(f"USE {_RECORDS}")
-            yield
-        finally:
-            with contextlib.suppress(duckdb.Error):  # after an error of the engine's own, which is the news
-                self._engine.execute("USE memory")
-                self._engine.execute(f"DETACH {_RECORDS}")
-            self._had_s += time.monotonic() - since
+        self._turn.leave()
+        with self._turn.count(attach(self._engine, self._data_dir, _RECORDS, timeout_s=self._wait_s)):
+            try:
+                self._engine.execute(f"USE {_RECORDS}")
+                yield
+            finally:
+                with contextlib.suppress(duckdb.Error):  # after an error of the engine's own, which is the news
+                    self._engine.execute("USE memory")
+                    self._engine.execute(f"DETACH {_RECORDS}")
 
 
 def _place(folder: Path, table: str) -> Path:

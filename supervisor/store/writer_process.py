@@ -55,6 +55,10 @@ question matches them too, in three seconds of CPU."""
 MOST_WHILE_READ: Final = 8 * KEEP_UP
 """The same while somebody reads: a question matches as many in little more than a second. A smaller burst is as fast as
 if nobody did."""
+BURST_PART: Final = 4
+"""A flush with this part of what a transaction takes is one of a burst. Behind it, and behind the look that then finds
+nothing, the next follows as soon as readers had their turn, and no pairs are matched: a writer that has caught up for a
+moment would wait most of a second else, or match pairs for as long, while the burst goes on."""
 STEPS_FOR_READERS: Final = 4
 """Behind a commit, until so few wait: three times as many executions as it can bring."""
 WATCHED_S: Final = 60.0
@@ -152,16 +156,20 @@ class Beat:
         self._compaction = JournalCompaction(writer.spec.data_dir, writer.spec.compact_journal_s)
         self._held_wait = HELD_WAIT_S[0]
         self._read_at = -math.inf
+        self._was_many = False
+        """Whether the last flush was one of a burst."""
         self.next_match = math.inf
 
     def flush(self) -> float:
-        """Seconds until the next one; 0 when there may be more right now."""
+        """Seconds until the next one; 0 when there may be more right now, and no more than readers need in a burst."""
         writer, started = self._writer, time.monotonic()
         try:
             rows = writer.state.rows
             again = writer.flush()
+            is_many = again or (writer.state.rows - rows) * BURST_PART >= writer.spec.max_rows
+            is_burst, self._was_many = is_many or self._was_many, is_many
             self._held_wait = HELD_WAIT_S[0]
-            if again:
+            if is_many:
                 self._keep_up(writer.state.rows - rows)
             if time.monotonic() >= self._next_trim:
                 self._trim()
@@ -176,9 +184,14 @@ class Beat:
             writer.failed(exc)
             self._scan.ask(time.monotonic())
             return FAILED_WAIT_S
-        if not again and writer.state.unmatched:
+        if again:
+            return 0.0
+        interval = writer.spec.flush_interval
+        if is_burst:
+            return min(READERS_S, interval)
+        if writer.state.unmatched:
             self.next_match = time.monotonic() + READERS_S
-        return 0.0 if again else rest_of(writer.spec.flush_interval, time.monotonic() - started)
+        return rest_of(interval, time.monotonic() - started)
 
     def _trim(self) -> None:
         """Raise as `Writer.trim`. While there is more, and while somebody reads, again behind the next flush: nobody
@@ -205,7 +218,7 @@ class Beat:
             self._writer.failed(exc)
 
     def _keep_up(self, rows: int) -> None:
-        """While there is no time between flushes: match as many as came, once too many wait, and more for readers."""
+        """While there is little time between flushes: match as many as came, once too many wait; more for readers."""
         self.next_match = math.inf
         is_read = time.monotonic() - self._read_at < WATCHED_S
         most, steps = (MOST_WHILE_READ, STEPS_FOR_READERS) if is_read else (MOST_UNMATCHED, rows // KEEP_UP + 2)

@@ -88,6 +88,24 @@ def test_the_difference_that_parted_the_ladders_was_at_most_so_long_before():
         assert causes_with_roots(rows, {"btc": [(parted, None)]})[1].name == cause
 
 
+def test_a_close_of_what_one_side_alone_has_opened_follows_from_that():
+    def fill(
+        at_ms: int, *, opens: bool, alone: str = "here", leg: str = "long", cause: str = "unexplained"
+    ) -> Difference:
+        return Difference(at_ms, "btc", cause, "words", f"{cause} {at_ms}", alone=alone, leg=leg, opens=opens)
+
+    opening = fill(1_000, opens=True, cause="cap")
+    for close, cause in (
+        (fill(90_000, opens=False), "follows from cap"),
+        (fill(90_000, opens=False, cause="queue"), "queue"),
+        (fill(90_000, opens=True), "unexplained"),
+        (fill(90_000, opens=False, leg="short"), "unexplained"),
+        (fill(90_000, opens=False, alone="there"), "unexplained"),
+        (fill(500, opens=False), "unexplained"),
+    ):
+        assert [each.name for each in causes_with_roots([close, opening], {})] == [cause, "cap"]
+
+
 def test_another_size_follows_from_the_difference_before_it():
     resized = Difference(9_000, "btc", "unexplained", "another size", "size", resized=True)
     for before, cause in ((difference(1_000, "latency"), "follows from latency"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.report import page_text
-from gridbot.report.backtest_row import Backtest
+from gridbot.report.backtest_row import Backtest, tried_beside
 from gridbot.report.chart_series import ladder_of, prices_with_fills, thinned
 from gridbot.report.money_facts import WalletPoint
 from gridbot.report.page_assets import safe_json
@@ -131,3 +131,22 @@ def test_warnings_of_a_run_that_are_about_other_accounts_are_not_in_a_report() -
     run = Backtest("m", 0, 1, False, {"alice": a_btc, "bob": b_sol}, {}, {}, (*mine, *others, *both))
     assert run.about("alice").warnings == (*mine, *both)
     assert run.about("bob").warnings == (*others, *both)
+
+
+@pytest.mark.parametrize(
+    ("span", "config", "tried"),
+    [
+        ((5, 15), {"alice": {"strategies": [{"grid_step": "0.4"}]}}, 1),
+        ((10, 15), {"alice": {"strategies": [{"grid_step": "0.4"}]}}, 0),
+        ((0, 10), {"bob": {"strategies": [{"grid_step": "0.4"}]}}, 0),
+        ((0, 10), {"alice": {"strategies": [{"grid_step": "0.2"}]}, "bob": {}}, 0),
+        ((0, 10), {"alice": {"strategies": [{"grid_step": "0.2"}], "web": {"port": 8798}}}, 0),
+    ],
+    ids=["half the days", "the days after", "another account", "the same beside another account", "another web page"],
+)
+def test_a_choice_was_made_of_runs_of_the_account_with_other_settings(
+    span: tuple[int, int], config: dict[str, object], tried: int
+) -> None:
+    """Runs of another account, and the same settings beside another account, were told as settings that were tried."""
+    run = Backtest("m", 0, 10, True, {"alice": {"strategies": [{"grid_step": "0.2"}], "web": {}}}, {}, {}, ())
+    assert tried_beside(run, [run, Backtest("n", *span, True, config, {}, {}, ())], "alice") == tried

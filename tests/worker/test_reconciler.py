@@ -11,7 +11,7 @@ from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.remedies import with_reading_remedy
 from gridbot.orders.order import OrderState
-from gridbot.orders.reconcile_turn import MOMENT_MS
+from gridbot.orders.reconcile_turn import FIRST_WAIT_S, MOMENT_MS
 from gridbot.orders.reconcile_words import AskOrder
 from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord
 from gridbot.worker.job_watch import FAILS_FOR_S, Reading
@@ -39,13 +39,41 @@ async def test_executions_come_before_the_orders_they_belong_to() -> None:
     assert bench.wallets == ["rest"]
 
 
-async def test_an_execution_that_was_counted_is_not_counted_again() -> None:
+TWICE = {
+    "the stream, then the list": ("stream", "list"),
+    "the list, then the stream": ("list", "stream"),
+    "row and execution, both again after a reconnect": ("row", "stream", "row", "stream", "list"),
+    "the execution before its row, both again": ("stream", "row", "stream", "row", "list"),
+    "the row first, its execution by the order's id, and then from the stream": ("row", "id", "stream", "list"),
+}
+"""How the exchange tells one fill more than once."""
+
+
+@pytest.mark.parametrize("ways", TWICE.values(), ids=list(TWICE))
+async def test_an_execution_that_comes_twice_counts_once_in_whatever_order(ways: tuple[str, ...]) -> None:
     bench = Bench()
     [first, *_] = await bench.place()
-    bench.account.runner.on_execution(bench.account.fill(first))
-    bench.queries.listed_executions = [bench.account.fill(first)]
-    assert (await bench.reconciler.run()).executions == 0
-    assert bench.account.context.ledger.of("btc").fills == 1
+    fill, runner = bench.account.fill(first), bench.account.runner
+    row = bench.account.update(first, OrderStatus.FILLED, cum_exec_qty=first.qty, exchange_ts=3)
+    bench.queries.listed_orders = bench.queries.listed_orders[1:]
+    for way in ways:
+        match way:
+            case "stream":
+                runner.on_execution(fill)
+            case "row":
+                runner.on_order_update(row)
+            case "id":
+                bench.queries.executions_by_order[first.link_id] = [fill]
+                bench.reconciler.again()
+                await bench.account.clock.advance(FIRST_WAIT_S)
+                await settle()
+            case _:
+                bench.queries.listed_executions = [fill]
+                await bench.reconciler.run()
+    ledger = bench.account.context.ledger
+    assert [record.exec_id for record in bench.account.notes.of(ExecutionRecord)] == ["e1"]
+    assert (ledger.of("btc").fills, ledger.leg("btc", first.direction)[0]) == (1, first.qty)
+    assert (first.state, first.exec_qty, first.cum_exec_qty) == (OrderState.FILLED, first.qty, first.qty)
 
 
 @pytest.mark.parametrize(

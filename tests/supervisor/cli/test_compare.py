@@ -184,6 +184,23 @@ def test_the_log_of_the_bot_it_replaces(run: Run, tmp_path: Path) -> None:
     assert (error.code, "none in 0 lines; does the map fit?" in error.text) == (ExitCode.NOTHING, True)
 
 
+def test_a_part_of_a_log_differs_by_nothing_that_is_not_in_it(run: Run, tmp_path: Path) -> None:
+    """Its times are whole seconds, its last line is a fill of that second; of what rests it says nothing."""
+    lines = CONSOLE.read_text().splitlines(keepends=True)
+    part = tmp_path / "part.log"
+    for first, last, same, left_out in (
+        ("10:07:31", "10:15:06", {"place": 1, "fill": 2}, 4),
+        ("10:15:06", "10:22:01", {"fill": 1}, 5),
+        ("10:00:00", "10:15:06", {"place": 5, "fill": 2}, 0),
+    ):
+        part.write_text("".join(line for line in lines if first <= line[11:19] <= last))
+        found_here = found(run, "log", f"alice/{LIVE}", str(part), "--map", str(MAPS / "original-console.yaml"))
+        assert {what: of["same"] for what, of in counts(found_here).items() if "same" in of} == same
+        note = f"part.log begins in the middle: {left_out} orders that rested here before were left out"
+        assert (note in found_here["notes"]) == (left_out > 0)
+        assert not [row for row in found_here["first"] if "rested before" in (row["why"] or "")]
+
+
 def test_the_log_of_its_shadow_mode_in_json(run: Run, tmp_path: Path) -> None:
     def line(clock: str, message: str) -> str:
         said = {"timestamp": f"2026-11-02 {clock}", "level": "INFO", "logger": "gridbot.executor", "message": message}

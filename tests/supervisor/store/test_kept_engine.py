@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from supervisor.store import kept_engine
+from supervisor.store import kept_engine, writers_turn
 from supervisor.store.kept_engine import Opened, close_idle, opened
 from supervisor.store.query import Limits, Query, SqlFailed, ask, ask_all
 
@@ -43,6 +43,22 @@ def engines() -> list[duckdb.DuckDBPyConnection]:
 def opening(file: Path) -> Opened:
     with opened(file, SETTINGS, wait_s=0) as found:
         return found
+
+
+def test_a_running_writer_has_its_turn_between_long_questions(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = []
+
+    def writes(seconds: float) -> None:
+        with duckdb.connect(str(file)) as con:
+            turns.append(con.execute("UPDATE numbers SET a = a + 1").fetchall())
+
+    monkeypatch.setattr("supervisor.store.writers_turn.time.sleep", writes)
+    monkeypatch.setattr(writers_turn, "REST_S", 3600.0)
+    assert [ask(file, "FROM same").rows for _ in range(2)] == [[(1,)]] * 2
+    monkeypatch.setattr(kept_engine, "HELD_S", 0.0)
+    kept_engine._turns.clear()
+    assert [ask(file, "FROM same").rows for _ in range(3)] == [[(1,)], [(2,)], [(3,)]]
+    assert len(turns) == 2
 
 
 def test_questions_share_an_engine_and_the_file_is_free_between_them(file: Path) -> None:

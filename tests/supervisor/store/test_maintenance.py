@@ -22,13 +22,13 @@ from gridbot.store.reading import connect, database_path
 from gridbot.store.schema import BLOCK_BYTES, GROUP_ROWS
 from supervisor.children.entry_points import writer_spec
 from supervisor.cli import maintenance_commands
-from supervisor.store import maintenance, parquet_export
+from supervisor.store import maintenance, parquet_export, writers_turn
 from supervisor.store.damage_scan import DamageScan
 from supervisor.store.writer import Writer, WriterSpec
-from supervisor.store.writer_process import HELD_WAIT_S, Beat
+from supervisor.store.writer_process import HELD_WAIT_S, READERS_S, Beat
 from tests.case_table import case_table
 from tests.fork_server import run_program
-from tests.store.kit import execution, hold, make_recorder, record_executions, rows, sequences, ticker, writing
+from tests.store.kit import WAIT_S, execution, hold, make_recorder, record_executions, rows, sequences, ticker, writing
 from tests.store.session import write_all
 from tests.store.test_migrations import old_database
 
@@ -225,11 +225,12 @@ def test_a_running_writer_has_its_turn_between_the_files_of_an_export(
         with contextlib.closing(Database(database_path(tmp_path))) as database, database.open():
             turns.append(seconds)
 
+    assert HELD_WAIT_S[1] < writers_turn.REST_S
     monkeypatch.setattr(parquet_export, "HELD_S", 0.0)
-    monkeypatch.setattr("supervisor.store.parquet_export.time.sleep", writes)
+    monkeypatch.setattr(writers_turn, "REST_S", WAIT_S)
+    monkeypatch.setattr("supervisor.store.writers_turn.time.sleep", writes)
     assert len(parquet_export.export(tmp_path, tmp_path / "export", tables=("executions", "tickers")).written) == 2
-    assert min(turns) > HELD_WAIT_S[1]
-    assert len(turns) == 5
+    assert len(turns) == 4
 
 
 def test_an_export_of_a_file_of_an_earlier_version_has_the_tables_that_it_has(tmp_path: Path) -> None:
@@ -417,4 +418,24 @@ def test_pairs_follow_a_burst_at_once_where_somebody_reads(
         reader.wait()
     assert beat.flush() == 0
     assert writer.state.unmatched <= 4 if is_read else writer.state.unmatched > before
+    writer.close()
+
+
+def test_a_burst_is_written_before_its_pairs_are_matched(tmp_path: Path) -> None:
+    """Also where the writer has caught up for a moment: it neither waits for the next beat nor matches meanwhile."""
+    recorder = make_recorder(tmp_path, segment_bytes=4000)
+    for number in range(1, 20):
+        record_executions(recorder, [number])
+    writer = Writer(WriterSpec(tmp_path, (), max_rows=5), {})
+    beat = Beat(writer, DamageScan(writer.database, 0.0), math.inf)
+    while beat.flush() == 0:
+        assert beat.next_match == math.inf
+    record_executions(recorder, [20, 21])
+    recorder.close()
+    pauses = [beat.flush(), beat.flush()]
+    assert (pauses, writer.state.rows) == ([READERS_S, READERS_S], 21), "two of five, and a look that finds nothing"
+    assert writer.state.unmatched
+    assert beat.next_match == math.inf
+    assert beat.flush() > READERS_S
+    assert beat.next_match < math.inf
     writer.close()
