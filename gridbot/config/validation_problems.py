@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -17,6 +18,8 @@ from gridbot.strategies.registry import DEFAULT_KIND, KINDS
 
 __all__ = ["problems_of"]
 
+_LOGIN = re.compile(r"[:/][^\s/]*@")
+"""An address with a user or a password before its host, also one that is no address otherwise."""
 _RENAMED = {
     "long_koef": "early_imbalance_multiplier",
     "safety_caps": "caps",
@@ -113,6 +116,8 @@ def _shown(place: Loc, raw: Mapping[Loc, str], value: Any) -> str:
         if isinstance(value, dict | list):
             return "keys with values" if isinstance(value, dict) else "a list" if value else "an empty list"
         text = "" if value is None else str(value)
+    if _LOGIN.search(text):
+        return "an address with a user or a password, which is not shown"
     return f"`{text[:60]}`" if text.strip() else "nothing"
 
 

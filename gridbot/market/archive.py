@@ -22,10 +22,10 @@ from gridbot.market.day import DAY_MS, day_start_ms
 from gridbot.market.day_document import DayDocument
 from gridbot.market.download import Download, FetchFailed, require_address
 from gridbot.market.importer import ImportOptions, ImportResult, import_files, locked
-from gridbot.market.market_error import unwritable
+from gridbot.market.market_error import MarketError, unwritable
 from gridbot.market.market_root import Market
 from gridbot.market.rule_book import RuleBook, read_instruments
-from gridbot.market.table_files import LONGEST_LINE, opened
+from gridbot.market.table_files import LONGEST_LINE, opened, reading
 from gridbot.private_files import open_private
 
 __all__ = ["ARCHIVE", "REST", "Fetched", "Wanted", "fetch"]
@@ -119,12 +119,13 @@ def _refusal(path: Path) -> Path:
 
 
 def _has_rows(path: Path) -> bool:
-    """Whether a file of the archive has more than the names of columns: it has some without, and empty ones."""
+    """Whether a file of the archive has more than the names of columns: it has some without, and empty ones. One that
+    is damaged has: the import says what is wrong with it, and the other days go on."""
     try:
-        with opened(path) as file:
+        with reading(path), opened(path) as file:
             return bool(file.readline(LONGEST_LINE)) and bool(file.readline(LONGEST_LINE).strip())
-    except OSError as error:
-        raise FetchFailed(f"{path}: cannot be read: {error}") from error
+    except MarketError:
+        return True
 
 
 async def _files(

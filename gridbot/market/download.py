@@ -45,16 +45,17 @@ class FetchFailed(MarketError):
 
 
 def require_address(what: str, url: str, example: str) -> None:
-    """Raise FetchFailed for what is no address of a server; no user or password of one is shown."""
+    """Raise FetchFailed for what is no address of a server. What may be a user, a password or a token is not shown."""
+    if "@" in url:  # before it is taken apart: also of one that cannot be
+        raise FetchFailed(f"{what}: expected an address without user and password, such as {example}")
+    if "?" in url or "#" in url:
+        raise FetchFailed(f"{what}: expected an address without a query, such as {example}")
     try:
         parts = urlsplit(url)
-        is_plain = parts.port is None or parts.port > 0
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        is_plain = False
-    if is_plain and "@" in parts.netloc:
-        raise FetchFailed(f"{what}: expected an address without user and password, such as {example}")
-    is_plain = is_plain and parts.scheme in ("http", "https") and bool(parts.hostname)
-    if not is_plain or parts.query or parts.fragment or any(sign.isspace() for sign in url):
+        is_one = False
+    if not is_one or any(sign.isspace() for sign in url):
         raise FetchFailed(f"{what}: expected an address such as {example}, got {shown(url, 100)}")
 
 

@@ -32,7 +32,8 @@ from gridbot.store.schema import quote
 from supervisor.utc_time import utc_now
 from supervisor.web.fleet_history import FleetHistory
 from supervisor.web.record_file import HoldOver, Records, TooLong, Unreadable
-from supervisor.web.row_catalogue import CATALOGUE, RowQuestion, Wanted
+from supervisor.web.row_catalogue import CATALOGUE, RowQuestion
+from supervisor.web.row_statements import Wanted
 from supervisor.web.web_spec import downloads_directory
 
 __all__ = ["MOST_FILE_ROWS", "MOST_ROWS", "RecordDesk", "Reply", "json_text"]

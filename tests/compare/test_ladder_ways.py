@@ -82,6 +82,12 @@ def test_another_price_that_one_side_saw_counts_where_nothing_came_before_and_ot
     ]
 
 
+def test_the_difference_that_parted_the_ladders_was_at_most_so_long_before():
+    rows, since = [difference(100_000, "queue"), difference(109_000)], 100_000 + LATE_MS
+    for parted, cause in ((since, "follows from queue"), (since + 1, "unexplained")):
+        assert causes_with_roots(rows, {"btc": [(parted, None)]})[1].name == cause
+
+
 def test_a_close_of_what_one_side_alone_has_opened_follows_from_that():
     def fill(
         at_ms: int, *, opens: bool, alone: str = "here", leg: str = "long", cause: str = "unexplained"

@@ -22,6 +22,8 @@ ELSEWHERE = placed(-62, "61874.2", "61817.2")
         ([ELSEWHERE], "it saw 61817.2 and ordered at 61874.2, where the other side saw 61801.7"),
         ([placed(-900, "61700", "61700"), ELSEWHERE, placed(70, "61900", "61850")],
          "it saw 61817.2 and ordered at 61874.2, where the other side saw 61801.7"),
+        ([placed(-900, "61700", "61700"), placed(70, "61900", "61850")],
+         "it saw 61850 and ordered at 61900, where the other side saw 61801.7"),
         ([placed(NEAR_MS, "61900", "61850")], "it saw 61850 and ordered at 61900, where the other side saw 61801.7"),
         ([placed(NEAR_MS + 1, "61900", "61850")], None),
         ([placed(-NEAR_MS - 1, "61900", "61850")], None),

@@ -339,6 +339,13 @@ def test_a_directory_is_no_file(tmp_path):
         load_config(tmp_path, environ={})
 
 
+@pytest.mark.parametrize("address", ["http://me:sesame@host:abc", "me:sesame@host", "ftp://sesame@host/x"])
+def test_a_login_in_an_address_is_in_no_error(refusal, address):
+    problems = refusal(f"fleet: {{paper_url: '{address}'}}\ntelegram: {{api: '{address}'}}\n{_strategy('')}")
+    assert [problem.split(": ")[1] for problem in problems] == ["fleet.paper_url", "telegram.api"]
+    assert all("got an address with a user or a password, which is not shown;" in problem for problem in problems)
+
+
 def test_secrets_are_in_no_error(refusal):
     problems = refusal(
         "accounts:\n"

@@ -138,6 +138,21 @@ async def test_a_file_without_trades_is_as_good_as_none(market: Market, content:
     assert [document.form for document in market.documents("BTCUSDT")] == ["candles"]
 
 
+@pytest.mark.parametrize("content", [dump(0, 20)[:40], dump(0, 20)[:12] + b"\xff" * 200, b"<html>"])
+async def test_a_file_of_before_that_is_damaged_is_refused_and_the_others_are_there(
+    market: Market, content: bytes
+) -> None:
+    place = market.root / ".fetch" / "BTCUSDT"
+    place.mkdir(parents=True)
+    (place / NAME).write_bytes(content)
+    async with archive_server() as server:
+        done = await fetched(market, server, LAST)
+        assert [f"{NAME}: cannot be read: " in text for text in done.result.refused] == [True]
+        assert len(market.days("BTCUSDT")) == 2
+        assert (await fetched(market, server, LAST)).result.refused == []
+    assert len(market.days("BTCUSDT")) == 3
+
+
 @pytest.mark.parametrize(("more", "requests"), [({}, 2), ({"skip_bad": True}, 1)])
 async def test_a_refused_file_is_fetched_anew_but_for_other_rules(
     market: Market, more: dict[str, Any], requests: int

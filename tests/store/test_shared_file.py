@@ -175,3 +175,21 @@ def test_what_is_in_the_log_only_is_written_into_the_file_before_it_is_left(data
         assert database.wal.exists()
     assert database.is_checkpointed()
     assert names(database) == ["a"]
+
+
+def test_no_descriptor_of_it_is_left_once_duckdb_has_it_no_more(database: Database) -> None:
+    """A process that has too many can open nothing."""
+
+    def descriptors() -> int:
+        links = [str(link) for link in Path("/proc/self/fd").iterdir()]
+        return sum(os.path.realpath(link) == str(database.path) for link in links)
+
+    for name in "ab":
+        add(database, name)
+        assert descriptors() > 0
+        with database.open():
+            pass
+        assert descriptors() == 0
+    add(database, "c")
+    database.close()
+    assert descriptors() == 0

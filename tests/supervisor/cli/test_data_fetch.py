@@ -46,14 +46,21 @@ def test_an_address_that_cannot_be_is_a_mistake_before_anything_is_asked(tmp_pat
 
     asked: list[list[tuple[str, str]]] = []
     for option, usual in (("--archive", "https://public.bybit.com"), ("--rest", "https://api.bybit.com")):
-        for url in ("ftp://x", "nowhere", "http://", "http://x:99999", "https://two words", "https://x/?a=1"):
+        for url in ("ftp://x", "nowhere", "http://", "http://x:99999", "https://two words"):
             result = fetched(tmp_path, "--to", "2026-09-01", option, url, change=asked_nothing)
             assert result.exit_code == ExitCode.USAGE
             assert f"{option}: expected an address such as {usual}, got '{url}'" in result.output
-        hidden = fetched(tmp_path, "--to", "2026-09-01", option, "https://me:secret@x", change=asked_nothing)
-        assert f"{option}: expected an address without user and password" in hidden.output
-        assert "secret" not in hidden.output
-    assert asked == [[]] * 14
+        for url in (
+            "https://me:secret@x",
+            "http://me:secret@x:abc",
+            "me:secret@x",
+            "http://me:secret@[x",
+            "http://x/?secret",
+        ):
+            hidden = fetched(tmp_path, "--to", "2026-09-01", option, url, change=asked_nothing)
+            assert f"{option}: expected an address without" in hidden.output
+            assert "secret" not in hidden.output
+    assert asked == [[]] * 20
 
 
 def test_where_nothing_comes(tmp_path: Path) -> None:
