@@ -104,7 +104,8 @@ def _with(model: ModelT, key: str, value: Any, whole: str) -> ModelT:
     try:
         return type(model).model_validate({**given, name: value})
     except ValidationError as error:
-        raise ConfigError(f"--set {whole}={value}", problems_of(error, type(model), {})) from None
+        # Without the value: a key that is nearly one of `SECRETS` may have a secret. The problem says what is wrong.
+        raise ConfigError(f"--set {whole}", problems_of(error, type(model), {})) from None
 
 
 def _require_known(key: str) -> None:

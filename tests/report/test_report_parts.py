@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 from decimal import Decimal
 
 import pytest
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from gridbot.report import page_text
 from gridbot.report.backtest_row import Backtest, tried_beside
 from gridbot.report.chart_series import ladder_of, prices_with_fills, thinned
-from gridbot.report.money_facts import WalletPoint
+from gridbot.report.facts import Facts
+from gridbot.report.money_facts import Balance, Money, Pairs, WalletPoint
+from gridbot.report.money_split import account_money, parts
 from gridbot.report.page_assets import safe_json
-from gridbot.report.position_facts import Fill, LadderRow, PricePoint
+from gridbot.report.position_facts import Fill, LadderRow, Leg, PriceEnds, PricePoint
 from gridbot.report.positions_over_time import exposure, mean_exposure
 from gridbot.report.report_page import Bar, bars
 from gridbot.report.report_span import DAY_MS, Asked, SpanMistake, time_ms
@@ -150,3 +153,68 @@ def test_a_choice_was_made_of_runs_of_the_account_with_other_settings(
     """Runs of another account, and the same settings beside another account, were told as settings that were tried."""
     run = Backtest("m", 0, 10, True, {"alice": {"strategies": [{"grid_step": "0.2"}], "web": {}}}, {}, {}, ())
     assert tried_beside(run, [run, Backtest("n", *span, True, config, {}, {}, ())], "alice") == tried
+
+
+def balance(place: str, equity: str, wallet: str | None, open_result: str | None) -> Balance:
+    return Balance(
+        place, 1, 0, None if wallet is None else D(wallet), D(equity), None if open_result is None else D(open_result)
+    )
+
+
+BARE = Facts(**{each.name: [] for each in fields(Facts)})
+
+
+@case_table(
+    ("balances", "change"),
+    [
+        ([balance("before", "90", "100", "-9"), balance("first", "1", "1", "0"), balance("last", "95", "99", "0")],
+         "6"),
+        ([balance("first", "90", None, "-10"), balance("last", "95", None, "-3")], "7"),
+        ([balance("first", "90", None, None), balance("last", "95", None, "-3")], "-3"),
+        ([balance("before", "90", "100", "-10")], None),
+        ([balance("before", "90", "100", "-10"), balance("last", "95", "99", "-4")], None),
+        ([balance("first", "90", "100", "-10")], None),
+    ],
+)  # fmt: skip
+def test_what_is_open_is_the_equity_without_the_wallet_or_what_the_row_says(
+    balances: list[Balance], change: str | None
+) -> None:
+    money = account_money(replace(BARE, balances=balances))
+    assert (None if money is None else money.unrealised_change) == (None if change is None else D(change))
+
+
+def test_a_leg_without_an_entry_has_the_result_of_its_newest_row() -> None:
+    leg = Leg("last", "btc", "BTCUSDT", "long", False, D("0.2"), None, D(60_000), None, D("-7"))
+    ends = PriceEnds("BTCUSDT", 2, 2, 0, 1, D(60_000), D(61_000), D(60_000), D(61_000))
+    (part,) = parts(replace(BARE, legs=[leg], price_ends=[ends]))
+    assert (part.unrealised_before, part.unrealised_after) == (D(0), D("-7"))
+
+
+def leg(place: str, symbol: str, direction: str, size: str, entry: int, *, shadow: bool = False) -> Leg:
+    return Leg(place, f"of {symbol}", symbol, direction, shadow, D(size), D(entry), None, None, None)
+
+
+def test_open_results_add_up_to_the_balance_by_what_is_not_hedged_and_those_of_shadows_are_their_own() -> None:
+    """Before: 0.2 * 60000 and 3 * 2000 of value, of which -90 is missing. After: 200 and 300, and 17.90 is missing of
+    0.2 * 61000 and 3 * 1900."""
+    legs = [
+        *(leg("before", "BTCUSDT", "long", "0.3", 60_000), leg("before", "BTCUSDT", "short", "0.1", 60_000)),
+        *(leg(place, "ETHUSDT", "short", "3", 2_000) for place in ("before", "last")),
+        leg("last", "BTCUSDT", "long", "0.2", 60_000),
+        *(leg(place, "BTCUSDT", "short", "1", 60_000, shadow=True) for place in ("before", "last")),
+    ]
+    ends = [
+        PriceEnds("BTCUSDT", 2, 2, 0, 1, D(1), D(1), D(60_000), D(61_000)),
+        PriceEnds("ETHUSDT", 2, 2, 0, 1, D(1), D(1), D(2_000), D(1_900)),
+    ]
+    balances = [balance("before", "10", "100", None), balance("first", "10", "100", None)]
+    balances.append(balance("last", "617.90", "100", None))
+    money = [Money("of BTCUSDT", "BTCUSDT", "long", False, 1, 1, D(0), D(10), D(0), D(0), D(0), None, None, None, None)]
+    pairs = [Pairs("of BTCUSDT", "BTCUSDT", "long", D(60_000), None, 1, D(4), D(0))]
+    found = parts(replace(BARE, legs=legs, price_ends=ends, balances=balances, money=money, pairs=pairs))
+    assert [(each.symbol, each.shadow, each.unrealised_before, each.unrealised_after) for each in found] == [
+        ("BTCUSDT", False, D(-60), D("212.2")),
+        ("ETHUSDT", False, D(-30), D("305.7")),
+        ("BTCUSDT", True, D(0), D(-1_000)),
+    ]
+    assert (found[0].grid_profit, found[0].inventory) == (D(4), D(6))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner, Result
+from pydantic import BaseModel
 
 from gridbot.backtest import run
 from gridbot.backtest.drive import Drive
+from gridbot.backtest.overrides import SECRETS, SECTIONS
 from gridbot.backtest.run_days import DaysInMemory
+from gridbot.config.errors import looks_secret
 from gridbot.market.market_root import Market
 from supervisor.cli.backtest import backtest
 from supervisor.exit_codes import CommandError, ExitCode
@@ -65,7 +69,8 @@ def test_other_settings_are_tried_and_checked_as_those_of_the_file(place):
     text, code = refused(place, "--set", "grid_stp=0.3")
     assert (code, "did you mean `grid_step`?" in text) == (ExitCode.CONFIG, True)
     text, code = refused(place, "--set", "caps.max_open_orders=none")
-    assert (code, "--set caps.max_open_orders=none" in text) == (ExitCode.CONFIG, True)
+    assert (code, "--set caps.max_open_orders: " in text) == (ExitCode.CONFIG, True)
+    assert "got `none`" in text
     text, code = refused(place, "--set", "grid_step")
     assert (code, text.startswith("--set: grid_step: expected KEY=VALUE")) == (ExitCode.CONFIG, True)
     text, code = refused(place, "--set", "strat_id=other")
@@ -80,6 +85,34 @@ def test_a_secret_is_not_tried(place, key):
     """It was kept with the results, and would be listed."""
     text, code = refused(place, "--set", f"{key}=hush")
     assert (code, f"expected a setting to try, got `{key}`" in text, "hush" in text) == (ExitCode.CONFIG, True, False)
+
+
+def test_under_a_key_that_is_nearly_a_secret_no_value_is_shown(place):
+    text, code = refused(place, "--set", "account.api_kye=hush")
+    assert (code, "did you mean `api_key`?" in text, "hush" in text) == (ExitCode.CONFIG, True, False)
+
+
+def test_no_key_with_a_secret_is_left_out():
+    """Each key of the models that is a secret by its type or its name."""
+
+    def secrets(model: type[BaseModel], before: str, *outer: type[BaseModel]) -> Iterator[str]:
+        for name, field in model.model_fields.items():
+            if "SecretStr" in str(field.annotation) or looks_secret((name,)):
+                yield before + name
+            for inner in models_in(field.annotation):
+                if inner not in outer:
+                    yield from secrets(inner, f"{before}{name}.", *outer, inner)
+
+    def models_in(kind: object) -> Iterator[type[BaseModel]]:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield kind
+        for inner in get_args(kind):
+            yield from models_in(inner)
+
+    sections = (("", ""), ("account", "account."), ("paper", "paper."), ("settings", "settings."))
+    keys = [key for section, before in sections for key in secrets(SECTIONS[section], before)]
+    assert {"account.api_secret", "settings.telegram.token", "settings.notify.routes.urls"} <= set(keys)
+    assert [key for key in keys if not any(f"{key}.".startswith(f"{each}.") for each in SECRETS)] == []
 
 
 def test_what_is_missing_is_named_with_what_would_help(place):
