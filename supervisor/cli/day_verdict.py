@@ -135,8 +135,8 @@ class _Judge:
         from supervisor.store.day_records import settings_of_day
 
         recorded = settings_of_day(self._query, self._account, _naive(self._day))
-        if recorded is None:
-            return []
+        if recorded is None:  # such as a backtest's database, or records of a day whose runs are gone
+            return ["its settings of that day are not recorded, so the configuration's are taken"]
         try:
             of_day = config_of(orjson.loads(recorded), self._config)
         except (ValueError, LookupError, TypeError, AttributeError) as error:

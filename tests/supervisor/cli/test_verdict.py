@@ -165,8 +165,11 @@ def test_it_has_the_settings_of_that_day(traded: Path, tmp_path: Path) -> None:
 
 def test_without_imported_data_the_recorded_prices_are_the_market(traded: Path, tmp_path: Path) -> None:
     result = judged(traded, "--market", str(tmp_path), "--json")
-    [note] = [text for text in json.loads(result.stdout)["notes"] if text.startswith("the market of BTCUSDT is ")]
+    notes = json.loads(result.stdout)["notes"]
+    [note] = [text for text in notes if text.startswith("the market of BTCUSDT is ")]
     assert "s apart: fills between them are not seen; storage.public_trades: true" in note
+    unsaid = "a backtest records no settings of a day: who is judged by another file's has to know"
+    assert "its settings of that day are not recorded, so the configuration's are taken" in notes, unsaid
 
 
 def test_days_and_accounts_that_are_not_there(traded: Path) -> None:
