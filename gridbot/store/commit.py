@@ -30,7 +30,7 @@ from gridbot.store.row_contexts import CONTEXT_TABLE, local_time, rows_table
 from gridbot.store.schema import create_table_sql
 from gridbot.store.sql_columns import OFFSETS, as_stored
 
-__all__ = ["GONE_AT_ONCE", "Rows", "commit", "delete_older", "roll_up", "stored_offsets"]
+__all__ = ["GONE_AT_ONCE", "Rows", "commit", "delete_older", "newest_commit_us", "roll_up", "stored_offsets"]
 
 log = logging.getLogger("gridbot.store")
 
@@ -95,6 +95,12 @@ def stored_offsets(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(con.execute(f"SELECT account, seq FROM {OFFSETS}").fetchall())
 
 
+def newest_commit_us(con: duckdb.DuckDBPyConnection) -> int | None:
+    """When the newest record was committed, µs UTC by the clock of then; None in a new file."""
+    [(newest_us,)] = con.execute(f"SELECT epoch_us(max(updated_at)) FROM {OFFSETS}").fetchall()
+    return None if newest_us is None else int(newest_us)
+
+
 def commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, rolls_up: bool = True, replaces: str = "") -> None:
     """Insert everything in one transaction and commit it. Records that fit no table go to ingest_rejects.
 
@@ -155,14 +161,17 @@ def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up:
     con.commit()
 
 
-def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float, at_once: int = GONE_AT_ONCE) -> int:
-    """Delete rows of a record table that were recorded more than `days` ago, `at_once` at most; return how many.
+def delete_older(
+    con: duckdb.DuckDBPyConnection, table: str, days: float, now_us: int, at_once: int = GONE_AT_ONCE
+) -> int:
+    """Delete rows of a record table that were recorded more than `days` before `now_us` (µs UTC), `at_once` at most;
+    return how many.
 
     The first in the table, which are the oldest: DuckDB lets go of whole row groups, at 0.02 µs a row.
     """
     if table not in RECORD_TYPES:
         raise ValueError(f"expected one of {', '.join(RECORD_TYPES)}, got {table!r}")
-    before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
+    before = datetime.fromtimestamp(now_us / 1e6, UTC).replace(tzinfo=None) - timedelta(days=days)
     is_before = f"< TIMESTAMP '{before.isoformat(' ')}'"
     if table == CONTEXT_TABLE:  # a time that is worked out passes over no row group
         is_before += f" AND exchange_ts < TIMESTAMP '{(before + _CLOCKS_APART).isoformat(' ')}'"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -91,7 +92,7 @@ def test_pairs_are_those_of_all_executions_at_every_moment(
         match_some(con, data, raw)
         if data.draw(st.integers(0, 3)) == 0:
             put(con, Rows(), lands=False)
-            delete_older(con, "executions", 30.0, at_once=data.draw(st.integers(1, 9)))
+            delete_older(con, "executions", 30.0, time.time_ns() // 1000, at_once=data.draw(st.integers(1, 9)))
             raw = raw_answers(con)
             assert_kept_is_raw(con, raw)
         order = KnownOrder()  # as the writer does, and a restart
@@ -132,7 +133,7 @@ def test_what_is_matched_follows_rows_that_go_and_rows_that_are_added_up_later(
     local_us = "epoch_us(now()::TIMESTAMP) - epoch_us(exchange_ts)"
     con.execute(f"UPDATE execution_rows_stored SET local_us = {local_us} WHERE seq > 2")
     for gone in (1, 1, 0):
-        assert delete_older(con, "executions", 30.0, at_once=1) == gone
+        assert delete_older(con, "executions", 30.0, time.time_ns() // 1000, at_once=1) == gone
         assert_kept_is_raw(con)
     assert con.execute(pairs).fetchall() == [row for row in expected if row[0] not in (100, 101)]
 
