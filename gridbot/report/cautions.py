@@ -155,7 +155,7 @@ def _running(asked: Asked, facts: Facts) -> Iterator[Caution]:
     pauses = []
     covered = asked.from_ms
     for run in facts.runs:
-        if run.started_ms - covered > MINUTE_MS:
+        if run.started_ms - covered > MINUTE_MS and not run.is_first:
             pauses.append((run.started_ms - covered, covered))
         covered = max(covered, run.ended_ms or run.started_ms)
     if facts.runs and asked.to_ms - covered > 2 * MINUTE_MS:

@@ -48,7 +48,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One life of the worker; `ended_ms` None when nobody knows."""
+    """One life of the worker; `ended_ms` None when nobody knows. `is_first`: the account had none before."""
 
     run_id: str
     environment: str | None
@@ -59,6 +59,7 @@ class Run:
     reason: str | None
     config_hash: str | None
     config: str | None
+    is_first: bool
 
 
 @dataclass(frozen=True, slots=True)

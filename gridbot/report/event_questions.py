@@ -68,7 +68,8 @@ def runs(span: Span) -> str:
             SELECT run_id, environment, version, epoch_ms(started_at) AS started_ms,
                 epoch_ms(CASE state WHEN 'running' THEN greatest(started_at, updated_at) ELSE ended_at END)
                     AS ended_ms,
-                state, reason, config_hash, config
+                state, reason, config_hash, config,
+                started_at = (SELECT min(started_at) FROM runs WHERE {span.account}) AS is_first
             FROM runs LEFT JOIN ingest_offsets USING (account)
             WHERE {span.account} AND started_at < {span.end}
                 AND (state = 'running' OR ended_at IS NULL OR ended_at >= {span.start})

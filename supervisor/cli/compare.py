@@ -128,7 +128,7 @@ def _of_stores(queries: Sequence[Query], names: Sequence[str], directory: Path, 
         groups = [(query, [name]) for query, name in zip(queries, names, strict=True)]
     found = [facts_of(query, of) for query, of in groups]
     facts = [fact for of in found for fact in of]
-    _require_a_symbol_of_both(names, facts)
+    _require_a_symbol_of_both(names, *(list(fact.ticks) for fact in facts))
     since, until = _span(asked, [fact.first for fact in facts], [fact.alive for fact in facts])
     (here, ours), (there, theirs) = (
         taken
@@ -162,11 +162,11 @@ def _place(place: Path) -> str:
     return place.stem if place.suffix == ".duckdb" else str(place)
 
 
-def _require_a_symbol_of_both(names: Sequence[str], facts: Sequence[Facts]) -> None:
-    here, there = (sorted(fact.ticks) for fact in facts)
+def _require_a_symbol_of_both(names: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> None:
+    here, there = sorted(ours), sorted(theirs)
     if here and there and not {*here} & {*there}:
         raise CommandError(
-            f"nothing to compare: expected two strategies of one symbol, got {names[0]} on {', '.join(here)} and "
+            f"nothing to compare: expected both on one symbol, got {names[0]} on {', '.join(here)} and "
             f"{names[1]} on {', '.join(there)}",
             ExitCode.NOTHING,
         )
@@ -225,6 +225,7 @@ def _of_log(query: Query, here: str, log: Path, meaning: LogMap, directory: Path
         [sums] = con.execute(log_money(symbols, *span)).fetchall()
         [(unknown,)] = con.execute(COUNT_UNKNOWN).fetchall()
         others = con.execute("SELECT DISTINCT symbol FROM log_rows WHERE symbol IS NOT NULL").fetchall()
+        _require_a_symbol_of_both((here, log.name), symbols, [symbol for (symbol,) in others])
         notes = [
             *_notes(facts),
             *_log_notes(log, reading, unknown, resting, sorted({symbol for (symbol,) in others} - set(symbols))),

@@ -326,6 +326,8 @@ def test_a_crash_a_pause_of_the_bot_and_gaps_of_its_data(records: Path) -> None:
     assert figures.settings.changed == ["btc_grid: distance of levels, %"]
     assert dict(figures.settings.strategies[0].rows)["distance of levels, %"] == "0.3"
     assert [run.state for run in figures.runs] == ["crashed", "ended"]
+    whole_day = reported(records, crashed, from_ms=START_MS - DAY_MS, to_ms=START_MS + 7_300_000)
+    assert warned(whole_day, "The bot did not run for 2 h"), "before its first start there was none"
 
 
 def test_too_short_to_judge_by(records: Path) -> None:

@@ -124,7 +124,10 @@ def test_strategies_of_two_symbols_are_not_compared(run: Run, monkeypatch: pytes
     monkeypatch.setattr(compared_sides, "facts_of", lambda query, names: two)
     refused = run("shadow", f"alice/{LIVE}", f"alice/{SHADOW}")
     assert refused.exit_code == ExitCode.NOTHING
-    assert "of one symbol, got alice/alice-btc on BTCUSDT and alice/alice-btc-shadow on ETHUSDT" in refused.stderr
+    assert (
+        "expected both on one symbol, got alice/alice-btc on BTCUSDT and alice/alice-btc-shadow on ETHUSDT"
+        in refused.stderr
+    )
 
 
 def test_every_row_is_kept_for_sql_and_a_failure_leaves_the_file_as_it_was(run: Run, tmp_path: Path) -> None:
@@ -249,6 +252,11 @@ def test_columns_of_a_program_of_ones_own(run: Run, tmp_path: Path) -> None:
     assert counts(document) == {"fill": {"same": 1}}
     document = found(run, "log", f"alice/{LIVE}", str(log), "--map", str(MAPS / "columns.yaml"))
     assert counts(document)["place"] == {"same": 1, "only_here": 3, "price": 1}
+    others = tmp_path / "others.csv"
+    others.write_text(log.read_text().replace("BTC-", "ETH-"))
+    nothing = run("log", f"alice/{LIVE}", str(others), "--map", str(MAPS / "columns.yaml"))
+    assert nothing.exit_code == ExitCode.NOTHING
+    assert f"got alice/{LIVE} on BTCUSDT and others.csv on ETH-PERP" in nothing.stderr
     assert "rows of other symbols were left out: ETH-PERP" in document["notes"]
 
 
