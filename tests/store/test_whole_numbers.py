@@ -105,9 +105,14 @@ def test_what_a_grid_does_needs_no_text_and_no_fee() -> None:
         ensure_schema(con)
         records = records_of(rows)
         append(con, "executions", [codec.body_of("a", "r", n, n, record) for n, record in enumerate(records, 1)])
-        found = con.execute(f"SELECT count(*), count(price), count(fee) FROM {ROWS} WHERE odd_ids IS NULL").fetchall()
+        counts = "count(*), count(price), count(fee), count(leaves_qty)"  # the first is filled, and leaves nothing
+        found = con.execute(f"SELECT {counts} FROM {ROWS} WHERE odd_ids IS NULL").fetchall()
         fees = con.execute("SELECT fee FROM executions ORDER BY seq").fetchall()
-    assert (found, fees) == ([(6, 6, 0)], [(record.fee,) for record in records])
+        above_bigint = {"exchange_pnl": D("9e10"), "realised_pnl": D("-2e10")}  # as a difference, in units of 1e-8
+        append(con, "executions", [codec.body_of("a", "r", 7, 7, execution(7, **UUIDS, **above_bigint))])
+        pnl = con.execute("SELECT exchange_pnl, realised_pnl FROM executions WHERE seq = 7").fetchall()
+    assert pnl == [(D("9e10"), D("-2e10"))]
+    assert (found, fees) == ([(6, 6, 0, 5)], [(record.fee,) for record in records])
 
 
 OURS = "0123456789ab-amca3-loyw3v28-b"
