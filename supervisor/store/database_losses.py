@@ -24,6 +24,7 @@ class Losses:
         self._data_dir = data_dir
         self._database = database
         self._was_there = False
+        """At the last look."""
         self._gone_since: float | None = None
         self._made_again = False
         """A new file has all that the journals hold."""
@@ -36,11 +37,9 @@ class Losses:
         if self._database.exists():
             self._was_there = True
             return False
-        if not self._was_there:
-            return False
-        if self._gone_since is None:
-            self._gone_since, self._made_again = now, False
-        return now - self._gone_since < WAIT_S
+        if self._was_there:  # also a new one, before it has all that the journals hold
+            self._was_there, self._gone_since, self._made_again = False, now, False
+        return self._gone_since is not None and now - self._gone_since < WAIT_S
 
     @property
     def wants_another(self) -> bool:

@@ -105,9 +105,47 @@ def test_what_a_grid_does_needs_no_text_and_no_fee() -> None:
         ensure_schema(con)
         records = records_of(rows)
         append(con, "executions", [codec.body_of("a", "r", n, n, record) for n, record in enumerate(records, 1)])
-        found = con.execute(f"SELECT count(*), count(price), count(fee) FROM {ROWS} WHERE odd_ids IS NULL").fetchall()
+        counts = "count(*), count(price), count(fee), count(leaves_qty)"  # the first is filled, and leaves nothing
+        found = con.execute(f"SELECT {counts} FROM {ROWS} WHERE odd_ids IS NULL").fetchall()
         fees = con.execute("SELECT fee FROM executions ORDER BY seq").fetchall()
-    assert (found, fees) == ([(6, 6, 0)], [(record.fee,) for record in records])
+        above_bigint = {"exchange_pnl": D("9e10"), "realised_pnl": D("-2e10")}  # as a difference, in units of 1e-8
+        append(con, "executions", [codec.body_of("a", "r", 7, 7, execution(7, **UUIDS, **above_bigint))])
+        pnl = con.execute("SELECT exchange_pnl, realised_pnl FROM executions WHERE seq = 7").fetchall()
+    assert pnl == [(D("9e10"), D("-2e10"))]
+    assert (found, fees) == ([(6, 6, 0, 5)], [(record.fee,) for record in records])
+
+
+OURS = "0123456789ab-amca3-loyw3v28-b"
+"""The ticks 1042347 and the generation 1700000000000 in base 36, at a tick of 0.1."""
+OTHERS = (
+    "0123456789ab-amca4-loyw3v28-b",
+    "0123456789ac-amca3-loyw3v28-b",
+    "0123456789ab-bmca3-loyw3v28-b",
+    "0123456789ab-amca3-loyw3v28-c",
+    "0123456789ab-amca3-0oyw3v28-b",
+    "0123456789AB-AMCA3-LOYW3V28-B",
+    "0123456789ab-a0mca3-loyw3v28-b",
+    "manual",
+    "",
+)
+"""Each differs in one thing from what price, head and tail make: the ticks, the head twice, the tail, zeros, case."""
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["the head is known at once", "the head turns up later"])
+def test_our_ids_are_numbers_and_any_other_comes_back_as_it_was(first: int) -> None:
+    """Where rows turn out to have ids of ours, another context says their head."""
+    batches = [["manual"]] * first + [[OURS] * 20, [*OTHERS, OURS]]
+    links = [link for batch in batches for link in batch]
+    records = [execution(n, **UUIDS, price=D("104234.7"), order_link_id=link) for n, link in enumerate(links, 1)]
+    bodies = [codec.body_of("a", "r", n, n, record) for n, record in enumerate(records, 1)]
+    with duckdb.connect(config={"threads": "1"}) as con:
+        ensure_schema(con)
+        for batch in batches:
+            some, bodies = bodies[: len(batch)], bodies[len(batch) :]
+            commit(con, Rows({"executions": some}, {"a": len(links) - len(bodies)}))
+        assert con.execute("SELECT order_link_id FROM executions ORDER BY seq").fetchall() == [(x,) for x in links]
+        as_numbers = con.execute(f"SELECT count(link_generation) FROM {ROWS} WHERE link_text IS NULL").fetchall()
+        assert as_numbers == [(1 if first else 21,)]
 
 
 def test_first_fees_above_any_rate_are_stored_and_no_rejects() -> None:

@@ -321,6 +321,11 @@ def test_a_new_database_waits_for_the_workers_to_make_their_journals_again(tmp_p
     path.touch()
     assert not losses.is_removed(last + 2)
     assert "no record is lost" not in losses.text, "the journals are not read yet"
+    path.unlink()
+    again = last + 3 + database_losses.WAIT_S
+    assert [losses.is_removed(now) for now in (last + 3, again - 0.1, again)] == [True, True, False], "the new one too"
+    path.touch()
+    assert not losses.is_removed(again + 1)
     losses.caught_up()
     assert losses.text.endswith("no record is lost")
     for number in range(database_losses.SHOWN + 2):
