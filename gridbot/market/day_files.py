@@ -40,10 +40,13 @@ def read_document(directory: Path) -> DayDocument | None:
     """What `day.json` says; None when there is none. Raise MarketError when it is not as we wrote it."""
     path = directory / DOCUMENT
     try:
-        with open(private_open(path, os.O_RDONLY), "rb") as file:
+        # A pipe of this name would keep us waiting for its other end.
+        with open(private_open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             return document_of(file.read(LONGEST_DOCUMENT))
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        raise MarketError(f"{path}: cannot be read: {error}; give this user the right to read {directory}") from error
     except (OSError, ValueError) as error:
         raise MarketError(f"{path}: cannot be read: {error}; remove {directory} and import the day again") from error
 

@@ -88,7 +88,7 @@ class Market:
     def _places(self, symbol: str) -> list[tuple[date, Path]]:
         """The days of a symbol that have a `day.json`, oldest first, with their directories. Raise MarketError."""
         places = [(_date(name), self.root / symbol / name) for name in _names(self.root / symbol, DATE)]
-        return [(day, place) for day, place in places if day is not None and (place / DOCUMENT).exists()]
+        return [(day, place) for day, place in places if day is not None and _is_there(place / DOCUMENT)]
 
     def directory(self, symbol: str, day: date) -> Path:
         """Where a day is kept. Raise MarketError for what is no symbol."""
@@ -102,6 +102,17 @@ def _require_place(found: Day | DayDocument, symbol: str, day: date, directory: 
             f"{directory}: expected the day that its place says, "
             f"got {shown(found.symbol)} on {found.date}; move it, or import it again"
         )
+
+
+def _is_there(path: Path) -> bool:
+    """Also a link that leads nowhere, and what this user may not look at: whoever reads it hears what it is."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _date(name: str) -> date | None:

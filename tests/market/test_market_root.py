@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import resource
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -264,6 +266,34 @@ class TestDamage:
     def test_a_document_that_is_no_json(self, market: Market, directory: Path) -> None:
         (directory / DOCUMENT).write_text("{")
         self.is_named_by_whoever_wants_it(market, r"day\.json: cannot be read: expected JSON")
+
+    @pytest.mark.parametrize(
+        ("put", "words"),
+        [
+            (lambda path: path.symlink_to("nowhere"), "Too many levels of symbolic links"),
+            (os.mkfifo, "cannot be read: expected JSON"),
+        ],
+    )
+    def test_a_document_that_is_no_file(
+        self, market: Market, directory: Path, put: Callable[[Path], None], words: str
+    ) -> None:
+        (directory / DOCUMENT).unlink()
+        put(directory / DOCUMENT)
+        self.is_named_by_whoever_wants_it(market, words)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+    def test_a_day_of_another_user(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(directory.parent.parent)
+        for place in (directory.parent.parent, directory.parent):
+            place.chmod(0o755)
+        os.seteuid(65534)
+        try:
+            market = Market(Path())
+            assert market.days("BTCUSDT") == [DAY]
+            with pytest.raises(MarketError, match=r"give this user the right to read BTCUSDT/2026-09-01$"):
+                market.documents("BTCUSDT")
+        finally:
+            os.seteuid(0)
 
     def is_named_by_whoever_wants_it(self, market: Market, words: str) -> None:
         later, day_ms = DAY + timedelta(days=1), 86_400_000
