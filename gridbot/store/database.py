@@ -213,6 +213,7 @@ class Database:
             with contextlib.closing(engine.cursor()) as con:  # closed it has no result that keeps the file open
                 con.execute(f"USE {_NAME}")
                 yield con
+            self._require_name(before)
             if not (stays and self._stay(before)):
                 is_whole = not self.wal.exists()
                 left = file_state(self.path)  # while it has its lock: behind it, the state may be another's
@@ -225,6 +226,15 @@ class Database:
             raise
         if self._uses >= ENGINE_USES:
             self.close()
+
+    def _require_name(self, before: FileState | None) -> None:
+        """Raise duckdb.IOException where another file has its name since before it was attached: what was committed
+        meanwhile may be in one that nobody will find, so nobody may be told that it is there."""
+        now = file_state(self.path)
+        if before is not None and now is not None and now.inode != before.inode:
+            raise duckdb.IOException(
+                f"{self.path} was replaced while it was written to; what the new one lacks comes again from the journals"
+            )
 
     def _stay(self, before: FileState | None) -> bool:
         """Give up the lock of the file, which was this one before it was attached; False when it is to be detached."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -18,16 +19,25 @@ from tests.store.kit import make_recorder, record_executions, sequences
 
 
 class PutBack(Database):
-    """Puts a copy in the place of the file in the midst of `_attached` or `_detach`, while nobody has its lock."""
+    """Puts a copy in the place of the file in the midst of `_attached` or `_detach`, while nobody has its lock; or
+    gives its name to one behind a commit, which then is in a file without a name."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.may_stay = True
         self.copy = path.with_name("copy")
-        self.before_attaching = self.behind_detaching = False
+        self.before_attaching = self.behind_detaching = self.behind_commit = False
 
     def put_back(self) -> None:
         shutil.copy(self.copy, self.path)
+
+    @contextlib.contextmanager
+    def open(self, *, stays: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        with super().open(stays=stays) as con:
+            yield con
+            if self.behind_commit:
+                self.behind_commit = False
+                os.replace(shutil.copy(self.copy, self.copy.with_name("again")), self.path)
 
     def _attached(self, *, has_stayed: bool) -> duckdb.DuckDBPyConnection:
         if self.before_attaching:
@@ -59,7 +69,15 @@ def flush(writer: Writer) -> None:
 
 
 @pytest.mark.parametrize(
-    "when", ["a scan sees it", "one account had none", "before it is attached", "behind detaching"]
+    "when",
+    [
+        "a scan sees it",
+        "one account had none",
+        "before it is attached",
+        "behind detaching",
+        "behind a commit",
+        "at once",
+    ],
 )
 def test_what_a_copy_lacks_comes_again(tmp_path: Path, writer: Writer, when: str) -> None:
     """Each left out what was recorded between the copy and its return, for good and without a word."""
@@ -85,6 +103,15 @@ def test_what_a_copy_lacks_comes_again(tmp_path: Path, writer: Writer, when: str
         database.put_back()
         record("alice", 4, 5)
         flush(writer)
+    elif when in ("behind a commit", "at once"):
+        if when == "at once":
+            database.close()  # nothing has stayed attached
+        database.behind_commit = True
+        committed = dict(writer.state.committed)
+        record("bob", 6, 6)
+        with contextlib.suppress(duckdb.Error):
+            writer.flush()
+        assert writer.state.committed == committed, "what is acknowledged leaves the journals"
     elif when == "before it is attached":
         database.before_attaching = True
     else:
@@ -92,7 +119,7 @@ def test_what_a_copy_lacks_comes_again(tmp_path: Path, writer: Writer, when: str
         with database.open():
             pass
     record("alice", 6, 7)
-    record("bob", 6, 7)
+    record("bob", 7 if when in ("behind a commit", "at once") else 6, 7)
     flush(writer)
     database.close()
     assert sequences(tmp_path) == {"alice": [1, 2, 3, 4, 5, 6, 7], "bob": [1, 2, 3, 4, 5, 6, 7]}
