@@ -233,7 +233,7 @@ class Database:
         now = file_state(self.path)
         if before is not None and now is not None and now.inode != before.inode:
             raise duckdb.IOException(
-                f"{self.path} was replaced in the midst of a commit; what the new one lacks comes again from the journals"
+                f"{self.path} was replaced in the midst of a commit; what it lacks comes again from the journals"
             )
 
     def _stay(self, before: FileState | None) -> bool:
