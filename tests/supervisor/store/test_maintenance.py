@@ -269,7 +269,10 @@ def test_old_rows_go_where_that_is_wished(tmp_path: Path, monkeypatch: pytest.Mo
     write_all(tmp_path)
     writer = Writer(WriterSpec(tmp_path, (), keep_days={"tickers": 30}), {})
     assert not writer.flush()
+    Beat(writer, DamageScan(writer.database, 0.0), 0.0).flush()
+    assert rows(tmp_path, "SELECT count(*) FROM tickers") == [(30,)], "its clock has not run for an hour"
     beat = Beat(writer, DamageScan(writer.database, 0.0), 0.0)
+    beat._retention.counts(now - 3_600_000_000, time.monotonic() - 3600.0)
     reader = hold(tmp_path, "ro")
     left = []
     for _ in range(3):
