@@ -30,7 +30,7 @@ from gridbot.store.row_contexts import CONTEXT_TABLE, local_time, rows_table
 from gridbot.store.schema import create_table_sql
 from gridbot.store.sql_columns import OFFSETS, as_stored
 
-__all__ = ["GONE_AT_ONCE", "Rows", "commit", "delete_older", "newest_commit_us", "roll_up", "stored_offsets"]
+__all__ = ["GONE_AT_ONCE", "Rows", "commit", "delete_older", "roll_up", "stored_offsets"]
 
 log = logging.getLogger("gridbot.store")
 
@@ -93,12 +93,6 @@ class Rows:
 def stored_offsets(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Last committed number per account."""
     return dict(con.execute(f"SELECT account, seq FROM {OFFSETS}").fetchall())
-
-
-def newest_commit_us(con: duckdb.DuckDBPyConnection) -> int | None:
-    """When the newest record was committed, µs UTC by the clock of then; None in a new file."""
-    [(newest_us,)] = con.execute(f"SELECT epoch_us(max(updated_at)) FROM {OFFSETS}").fetchall()
-    return None if newest_us is None else int(newest_us)
 
 
 def commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, rolls_up: bool = True, replaces: str = "") -> None:

@@ -1,8 +1,8 @@
-"""As of when rows are deleted because of their age. What a wrong clock deletes does not come back. Pure.
+"""Whether the machine's clock may say which rows are so old that they go. What a wrong clock deletes is gone. Pure.
 
-The machine's clock counts once it has run with the monotonic clock for `AGREED_S`. Before that, at a start and after
-each step, it may be days ahead for the minutes that the time service needs. Then the time is at most the last one known
-(of the newest commit before this process, or the last that counted) plus what has passed since.
+At a start, and after a step, a clock may be days ahead for the minutes that the time service needs. So it counts once
+it has run with the monotonic clock for `AGREED_S`; until then nothing is deleted because of its age, which only takes
+room. Times that were recorded prove nothing: they may be of a wrong clock, too.
 """
 
 from __future__ import annotations
@@ -22,24 +22,13 @@ STEP_US: Final = 60_000_000
 class RetentionClock:
     """Times of the wall in µs UTC, monotonic ones in seconds."""
 
-    _known: tuple[int, float] | None = None
-    """Time of the wall that was right, and the monotonic time of then."""
     _ahead_us: int | None = None
     _agreed_since_s: float = 0.0
 
-    def begin(self, newest_us: int | None, now_s: float) -> None:
-        """The newest commit of earlier processes, None without one. Only the first call counts."""
-        if self._known is None and newest_us is not None:
-            self._known = newest_us, now_s
-
-    def now_us(self, wall_us: int, now_s: float) -> int:
-        """As of when rows are old."""
+    def counts(self, wall_us: int, now_s: float) -> bool:
+        """Whether it has run evenly for long enough, as far as was looked."""
         ahead_us = wall_us - round(now_s * 1_000_000)
         if self._ahead_us is None or abs(ahead_us - self._ahead_us) > STEP_US:
             self._agreed_since_s = now_s
         self._ahead_us = ahead_us
-        if self._known is None or now_s - self._agreed_since_s >= AGREED_S:
-            self._known = wall_us, now_s
-            return wall_us
-        known_us, then_s = self._known
-        return min(wall_us, known_us + round((now_s - then_s) * 1_000_000))
+        return now_s - self._agreed_since_s >= AGREED_S

@@ -25,7 +25,7 @@ import psutil
 from gridbot.records.journal_compaction import QUIET_S
 from gridbot.records.journal_reader import journal_directory, write_committed
 from gridbot.records.record_queue import QueueReceiver
-from gridbot.store.commit import GONE_AT_ONCE, Rows, delete_older, newest_commit_us, stored_offsets
+from gridbot.store.commit import GONE_AT_ONCE, Rows, delete_older, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.file_errors import first_line, is_damage, rebuild_line
 from gridbot.store.grid_keeping import AT_ONCE, keep_some, waiting_executions
@@ -36,7 +36,6 @@ from gridbot.store.newest_moves import move_newest
 from gridbot.store.reading import database_path
 from supervisor.store.database_losses import Losses
 from supervisor.store.landing_pace import LandingPace
-from supervisor.store.retention_clock import RetentionClock
 from supervisor.store.writer_lock import keep_writer_lock, take_writer_lock
 from supervisor.store.writer_state import WriterState
 
@@ -91,7 +90,6 @@ class Writer:
         self._lock_fd = take_writer_lock(self.database.path)
         self._patience = Patience()
         self._trims = False
-        self._age = RetentionClock()
         self._next_pairs = 0.0
         self._sources: dict[str, AccountSource] = {}
         self._rows = Rows()
@@ -217,7 +215,6 @@ class Writer:
         self.database.prepare()
         with self.database.open() as con:
             stored, self._changes = stored_offsets(con), self.database.changes
-            self._age.begin(newest_commit_us(con), time.monotonic())
             self._order = KnownOrder()
             self._landing.begin(*landed_size(con), time.monotonic())
             self._look_at_tables(con)
@@ -284,9 +281,11 @@ class Writer:
                 rows.offsets[account] = taken.last_seq
         self._more = bool(self._busy or self._passed_over)
 
-    def trim(self) -> int:
-        """Delete some of the rows that are older than `keep_days` allows; return how many: fewer than `GONE_AT_ONCE`
-        when none are left. Raise as `flush`."""
+    def trim(self, now_us: int) -> int:
+        """Delete some of the rows that are older than `keep_days` allows at `now_us` (µs UTC); return how many.
+
+        Fewer than `GONE_AT_ONCE` when none are left. Raise as `flush`.
+        """
         if not self.spec.keep_days:
             return 0
         if self._uncertain:
@@ -297,7 +296,6 @@ class Writer:
             if not self._trims:
                 put(con, Rows(), lands=False, order=self._order)  # what is old enough may have landed only
                 self._landing.begin(0, 0, time.monotonic())
-            now_us = self._age.now_us(time.time_ns() // 1000, time.monotonic())
             for table, days in self.spec.keep_days.items():
                 if deleted < GONE_AT_ONCE:
                     deleted += delete_older(con, table, days, now_us, GONE_AT_ONCE - deleted)

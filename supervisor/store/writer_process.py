@@ -31,6 +31,7 @@ from gridbot.store.migrations import NoRoomForCopy
 from gridbot.store.schema import GROUP_ROWS, SchemaTooNew
 from supervisor.exit_codes import WRITABLE_HINT, ExitCode
 from supervisor.store.damage_scan import DamageScan
+from supervisor.store.retention_clock import RetentionClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import WriterBusy
 
@@ -153,6 +154,7 @@ class Beat:
         self._writer = writer
         self._scan = scan
         self._next_trim = next_trim
+        self._retention = RetentionClock()
         self._compaction = JournalCompaction(writer.spec.data_dir, writer.spec.compact_journal_s)
         self._held_wait = HELD_WAIT_S[0]
         self._read_at = -math.inf
@@ -197,8 +199,11 @@ class Beat:
         """Raise as `Writer.trim`. While there is more, and while somebody reads, again behind the next flush: nobody
         waits for long, and who looks every few seconds does not put it off by an hour each time."""
         due, self._next_trim = self._next_trim, time.monotonic() + TRIM_S
+        now_us = time.time_ns() // 1000
+        if not self._retention.counts(now_us, time.monotonic()):
+            return
         try:
-            if self._writer.trim() >= GONE_AT_ONCE:
+            if self._writer.trim(now_us) >= GONE_AT_ONCE:
                 self._next_trim = 0.0
         except DatabaseHeld:
             self._next_trim = due
